@@ -1,0 +1,1 @@
+"""Teaches robots to pour by ear: generative sound for silent simulation."""

@@ -1,0 +1,53 @@
+"""``python -m multigen_core STAGE``: one stage, without any orchestration."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from multigen_core import experiment as experiments
+from multigen_core.errors import UserError
+from multigen_core.progress import TerminalProgress
+from multigen_core.stages import STAGES, execute, partitions_of, stage_named
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m multigen_core", description="Runs one stage of the pipeline.")
+    names = ", ".join(stage.name for stage in STAGES)
+    parser.add_argument("stage", help=f"{names}; or `params` with --set to write a changed params file")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument("--partition", help="one shard or ablation; default: all of them")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="with `params`: a change")
+    parser.add_argument("--out", type=Path, help="with `params`: the file to write; default: the same file")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if options.stage == "params":
+            experiments.override(options.params, options.set, options.out or options.params)
+            return 0
+        stage = stage_named(options.stage)
+        experiment = experiments.load(options.params)
+        keys = [options.partition] if options.partition else partitions_of(stage, experiment)
+        for key in keys:
+            progress = TerminalProgress(stage.name + (f"@{key}" if key else ""))
+            place, summary = execute(stage, experiment, key, root=Path.cwd(), progress=progress)
+            figures = ", ".join(f"{name} {value}" for name, value in summary.items())
+            progress.say(f"wrote {place.relative_to(Path.cwd())}: {figures}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped: finished outputs are kept, run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

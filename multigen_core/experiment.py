@@ -1,0 +1,282 @@
+"""``params.yaml`` as frozen, validated dataclasses: one per stage, and nothing is configured anywhere else."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from multigen_core.errors import ConfigError
+
+__all__ = [
+    "AudioModel",
+    "AudioReport",
+    "Champion",
+    "Clips",
+    "Compute",
+    "Episodes",
+    "Evaluation",
+    "Experiment",
+    "Masks",
+    "NoiseAugmented",
+    "Policy",
+    "Sam2",
+    "Segmenter",
+    "load",
+    "override",
+    "seed_for",
+]
+
+_STRICT = ConfigDict(extra="forbid")
+Count = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+EvenPixels = Annotated[int, Field(ge=32, multiple_of=16, strict=True)]
+Ablation = Literal["vision", "vision_audio", "vision_noise"]
+ShardName = Annotated[str, Field(pattern=r"^\d{3}$")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Compute:
+    """Where the items of a stage run."""
+
+    engine: Literal["process_pool", "serial"]
+    workers: Annotated[int, Field(ge=0, strict=True)]
+    """Processes of the pool; 0 is one per core."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Clips:
+    """Which pours the audio model learns from."""
+
+    sources: tuple[Literal["reference", "local"], ...]
+    inbox: str
+    """Folder of the local source, relative to the project root."""
+    reference_count: Annotated[int, Field(ge=0, strict=True)]
+    length_s: Positive
+    min_length_s: Positive
+    fps: Positive
+    size_px: EvenPixels
+    """Clips are kept with this short side."""
+    validation_fraction: Fraction
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Segmenter:
+    """Training of the pocket U-Net on simulator frames."""
+
+    frames: Count
+    image_px: EvenPixels
+    steps: Count
+    batch: Count
+    learning_rate: Positive
+    width: Count
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Sam2:
+    """Where the real mask provider finds its weights and prompts."""
+
+    checkpoint: str
+    model_config: str
+    prompts: str
+    """YAML file: clip id -> points per object; see docs/going_real.md."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Masks:
+    """Who draws the masks of the clips."""
+
+    provider: Literal["unet", "sam2"]
+    sam2: Sam2
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AudioModel:
+    """The model that watches masks and makes sound."""
+
+    backend: Literal["pocket"]
+    window_s: Positive
+    steps: Count
+    batch: Count
+    learning_rate: Positive
+    hidden: Count
+    depth: Count
+    heads: Count
+    condition_dropout: Fraction
+    sampling_steps: Count
+    guidance: Positive
+    vocoder_iterations: Count
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AudioReport:
+    """Figure 4a: how true and how varied the generated sound is."""
+
+    episodes: Count
+    seeds_per_episode: Annotated[int, Field(ge=2, strict=True)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Episodes:
+    """Silent simulated pours."""
+
+    shards: Annotated[tuple[ShardName, ...], Field(min_length=1)]
+    per_shard: Count
+    image_px: EvenPixels
+    rate_hz: Positive
+    particle_ml: Positive
+    timestep_s: Positive
+    solver_iterations: Count
+    max_duration_s: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class NoiseAugmented:
+    """The baseline: environmental noise instead of generated sound."""
+
+    level_dbfs: tuple[float, float]
+    """Range of the noise's mean level."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Policy:
+    """Diffusion policy and its training."""
+
+    ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
+    steps: Count
+    batch: Count
+    learning_rate: Positive
+    ema: Fraction
+    audio_window_s: Positive
+    chunk: Count
+    """Actions predicted at once."""
+    executed: Count
+    """Actions of a chunk that are carried out before the next decision."""
+    diffusion_steps: Count
+    sampling_steps: Count
+    auxiliary_weight: NotNegative
+    validation_fraction: Fraction
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Evaluation:
+    """Closed-loop trials in the lab."""
+
+    lab: Literal["emulated"]
+    trials: Count
+    """Per ablation; trial k has the same cup, goal and seed in every ablation."""
+    max_duration_s: Positive
+    camera_latency_s: NotNegative
+    microphone_latency_s: NotNegative
+    arm_latency_s: NotNegative
+    bootstrap: Count
+    videos: Annotated[int, Field(ge=0, strict=True)]
+    """Trials per ablation whose video is kept."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Champion:
+    """The gate before the registry alias ``champion`` moves."""
+
+    ablation: Ablation
+    max_nmae: Positive
+    margin: NotNegative
+    """How much lower than the champion's NMAE the challenger's must be."""
+    max_spilled_ml: NotNegative
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Experiment:
+    """Everything that decides what a run produces."""
+
+    profile: str
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    compute: Compute
+    clips: Clips
+    segmenter: Segmenter
+    masks: Masks
+    audio_model: AudioModel
+    audio_report: AudioReport
+    episodes: Episodes
+    noise_augmented: NoiseAugmented
+    policy: Policy
+    evaluation: Evaluation
+    champion: Champion
+
+
+def seed_for(experiment: Experiment, *path: str | int) -> int:
+    """A seed of its own for every place in the pipeline: ``seed_for(experiment, "episodes", "003", 12)``.
+
+    Names are folded in by their bytes, so that adding a stage does not move the others' seeds.
+    """
+    words = [int.from_bytes(str(part).encode(), "little") % (2**63) for part in path]
+    return int(np.random.SeedSequence([experiment.seed, *words]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def load(path: Path) -> Experiment:
+    """Reads and validates a params file.
+
+    Raises ConfigError naming the key, the value and what is allowed.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist: pass --params FILE or run from the project root")
+    try:
+        values = YAML(typ="safe").load(path.read_text())
+    except YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return _validate(values, path)
+
+
+def override(path: Path, assignments: list[str], out: Path) -> None:
+    """Writes ``out``: the params file with ``a.b=value`` assignments made, comments kept, validated.
+
+    Raises ConfigError when a key does not exist or the result is not valid; then nothing is written.
+    """
+    yaml = YAML()
+    yaml.width = 120
+    tree = yaml.load(path.read_text())
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        keys = dotted.split(".")
+        node = tree
+        for key in keys[:-1]:
+            node = node.get(key, {}) if isinstance(node, dict) else {}
+        if not equals or not isinstance(node, dict) or keys[-1] not in node:
+            raise ConfigError(f"cannot set {assignment!r}: write key.subkey=value with a key that {path} has")
+        node[keys[-1]] = YAML(typ="safe").load(text)
+    _validate(tree, path)
+    with out.open("w") as stream:
+        yaml.dump(tree, stream)
+
+
+def _validate(values: Any, path: Path) -> Experiment:
+    try:
+        return TypeAdapter(Experiment).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_sentence(error)}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first problem in words, with the dotted path of its key."""
+    problem = error.errors()[0]
+    dotted = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"unknown key {dotted!r}; allowed here: {', '.join(_siblings(problem['loc']))}"
+    if problem["type"] in {"missing", "missing_argument"}:
+        return f"key {dotted!r} is missing"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{dotted} is {problem['input']!r}; {message}"
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the keys allowed beside the last one of ``location``."""
+    kind: Any = Experiment
+    for part in location[:-1]:
+        kind = {field.name: field.type for field in fields(kind)}[str(part)]
+    return [field.name for field in fields(kind)]

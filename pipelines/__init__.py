@@ -1,0 +1,1 @@
+"""Dagster, DVC and MLflow around multigen_core: thin orchestration code only."""
