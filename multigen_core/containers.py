@@ -7,6 +7,7 @@ The profile is piecewise linear, so a container is a stack of frustums and volum
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -36,7 +37,7 @@ class Container:
 
     def __post_init__(self) -> None:
         heights = [height for height, _ in self.profile]
-        if len(heights) < 2 or heights[0] != 0.0 or any(b <= a for a, b in zip(heights, heights[1:], strict=False)):
+        if len(heights) < 2 or heights[0] != 0.0 or any(b <= a for a, b in pairwise(heights)):
             raise ConfigError(
                 f"container {self.name!r}: profile heights are {heights}; they must start at 0 and strictly rise"
             )
@@ -71,7 +72,7 @@ class Container:
         """Volume [m3] below a level [m] above the inner bottom; levels beyond the rim count as the rim."""
         level_m = min(max(level_m, 0.0), self.height_m)
         volume = 0.0
-        for (z0, r0), (z1, r1) in zip(self.profile, self.profile[1:], strict=False):
+        for (z0, r0), (z1, r1) in pairwise(self.profile):
             top = min(level_m, z1)
             if top <= z0:
                 break
@@ -84,7 +85,7 @@ class Container:
         if volume_m3 <= 0.0:
             return 0.0
         below = 0.0
-        for (z0, r0), (z1, r1) in zip(self.profile, self.profile[1:], strict=False):
+        for (z0, r0), (z1, r1) in pairwise(self.profile):
             step = np.pi * (z1 - z0) * (r0 * r0 + r0 * r1 + r1 * r1) / 3.0
             if volume_m3 <= below + step:
                 slope = (r1 - r0) / (z1 - z0)

@@ -31,6 +31,7 @@ __all__ = [
     "seed_for",
 ]
 
+_UNKNOWN_KEY = {"unexpected_keyword_argument", "extra_forbidden"}
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
@@ -263,10 +264,10 @@ def _validate(values: Any, path: Path) -> Experiment:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first problem in words, with the dotted path of its key."""
-    problem = error.errors()[0]
+    """The worst problem in words, with the dotted path of its key: an unknown key explains the one that is missing."""
+    problem = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN_KEY)
     dotted = ".".join(str(part) for part in problem["loc"]) or "the file"
-    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+    if problem["type"] in _UNKNOWN_KEY:
         return f"unknown key {dotted!r}; allowed here: {', '.join(_siblings(problem['loc']))}"
     if problem["type"] in {"missing", "missing_argument"}:
         return f"key {dotted!r} is missing"

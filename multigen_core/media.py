@@ -94,9 +94,7 @@ def read_video(
                 yield shown
                 tick += 1
             shown = _upright(frame)
-        while (
-            fps is not None and shown is not None and stop_s is not None and start_s + tick / fps < stop_s - 1e-9
-        ):
+        while fps is not None and shown is not None and stop_s is not None and start_s + tick / fps < stop_s - 1e-9:
             yield shown
             tick += 1
 
@@ -146,7 +144,8 @@ def write_masks(path: Path, masks: UInt8[np.ndarray, "T H W"], *, fps: float) ->
 def read_masks(path: Path) -> UInt8[np.ndarray, "T H W"]:
     """The inverse of :func:`write_masks`, exactly."""
     with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+        # The luma plane as it stands: asking for "gray" would stretch its range.
+        frames = [frame.to_ndarray()[: frame.height] for frame in container.decode(video=0)]
     return np.stack(frames) // MASK_GAIN
 
 

@@ -70,7 +70,7 @@ ACTION_SPEC = ActionSpec(
 
 @dataclass(frozen=True)
 class Episode:
-    """One silent simulated pour, sampled at the control rate; step ``t`` is the state in which action ``t`` is chosen."""
+    """One silent simulated pour at the control rate; step ``t`` is the state in which action ``t`` is chosen."""
 
     episode_id: str
     seed: int

@@ -46,7 +46,7 @@ class Stage:
 
     name: str
     run: str
-    """``module:function``, imported when the stage runs: a command must not wait for torch to say that a key is wrong."""
+    """``module:function``, imported when the stage runs: nobody waits for torch to learn that a key is wrong."""
     output: str
     """Folder below the project root; ``{partition}`` is filled in."""
     inputs: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Output folders that are whole or not there.
 
-A stage writes into a hidden folder beside its place; when it has finished, a manifest with checksums is added and the folder
-changes places with the old one in one step. A killed run leaves the old folder or the new one.
+A stage writes into a hidden folder beside its place; when it has finished, a manifest with checksums is added and
+the folder changes places with the old one in one step. A killed run leaves the old folder or the new one.
 """
 
 import ctypes
@@ -68,7 +68,9 @@ def output_folder(place: Path) -> Iterator[Path]:
         _take_place(partial, place)
     except OSError as error:
         if error.errno == 28:  # ENOSPC
-            raise UserError(f"the disk under {place.parent} is full: free some space and run the stage again") from error
+            raise UserError(
+                f"the disk under {place.parent} is full: free some space and run the stage again"
+            ) from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -88,7 +90,11 @@ def check_manifest(folder: Path) -> list[str]:
 def _write_manifest(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     rows = [
-        {"file": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        {
+            "file": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+        }
         for path in paths
     ]
     write_json(folder / MANIFEST, {"files": rows})
