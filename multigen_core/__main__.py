@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         for key in keys:
             progress = TerminalProgress(stage.name + (f"@{key}" if key else ""))
             place, summary = execute(stage, experiment, key, root=Path.cwd(), progress=progress)
-            figures = ", ".join(f"{name} {value}" for name, value in summary.items())
+            plain = {name: value for name, value in summary.items() if not isinstance(value, dict | list)}
+            figures = ", ".join(f"{name} {value}" for name, value in plain.items())
             progress.say(f"wrote {place.relative_to(Path.cwd())}: {figures}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -18,8 +18,10 @@ __all__ = [
     "SAMPLE_RATE_HZ",
     "ActionSpec",
     "Episode",
+    "Json",
     "Liquid",
     "Observation",
+    "Outcome",
     "Soundtrack",
     "Summary",
     "Trial",
@@ -28,8 +30,14 @@ __all__ = [
 SAMPLE_RATE_HZ = 16_000
 """All sound in the project is mono float32 in [-1, 1] at this rate."""
 
-Summary = dict[str, float | int | str | bool | None]
-"""The figures a stage returns; written to ``summary.json`` of its output folder."""
+Json = float | int | str | bool | None | list["Json"] | dict[str, "Json"]
+"""Plain values."""
+
+Summary = dict[str, Json]
+"""The figures a stage returns; written to ``summary.json`` of its output folder. Flat but for the report's."""
+
+Outcome = Literal["stopped", "never_started", "never_stopped", "pitcher_empty", "aborted"]
+"""How a trial ended."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +165,7 @@ class Trial:
     spilled_ml: float
     in_pitcher_ml: float
     duration_s: float
-    outcome: Literal["stopped", "never_started", "never_stopped", "pitcher_empty", "aborted"]
-    decision_ms_p50: float
-    decision_ms_p99: float
+    outcome: Outcome
     seed: int
 
     @property

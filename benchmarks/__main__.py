@@ -1,0 +1,55 @@
+"""Runs the benchmarks and prints one table; units stand in the keys."""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+BENCHMARKS = ("physics", "rendering", "sound", "decision")
+"""Modules of this folder; each has ``figures() -> dict[str, float]``, its own figures and its peer's."""
+
+
+def hardware() -> str:
+    """Processor model and the number of cores this process may use."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+
+
+def commit() -> str:
+    """Short hash of the checkout, with a plus when it has changes."""
+    run = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
+    return run.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    """Prints the table; with ``--json`` also writes it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; there are {', '.join(BENCHMARKS)}")
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    console, results = Console(), []
+    table = Table("benchmark", "figure", "value", title=f"{hardware()} · commit {commit()}")
+    for name in options.names or BENCHMARKS:
+        console.print(f"{name} ...")
+        figures = importlib.import_module(f"benchmarks.{name}").figures()
+        results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
+        for key, value in figures.items():
+            table.add_row(name, key, f"{value:.3g}")
+    console.print(table)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

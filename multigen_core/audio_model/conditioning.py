@@ -1,0 +1,197 @@
+"""Mask videos as a few numbers per frame: everything about a pour that its sound depends on.
+
+Lengths are in units of the image's short side, so that a cup of a given size looks the same at every resolution.
+The air column above the liquid sets the pitch, ``f = c / 4 (l + 0.62 R)``; flow and fall height set the loudness.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, UInt8
+from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.optimize import isotonic_regression
+
+from multigen_core.masks.palette import Palette
+
+__all__ = ["FEATURES", "features_at", "mask_features"]
+
+FEATURES = (
+    "receiver_seen",
+    "receiver_height",
+    "receiver_side_height",
+    "receiver_width",
+    "level",
+    "fill",
+    "air_column",
+    "log_effective_length",
+    "level_rate",
+    "flow",
+    "stream_area",
+    "stream_width",
+    "stream_total",
+    "fall_height",
+    "pourer_area",
+    "pourer_offset",
+    "pourer_upright",
+)
+"""Names of the columns of :func:`mask_features`."""
+
+_SPECK_PX = 2
+"""Rows and columns of a class with fewer pixels are noise of the segmenter."""
+_SMOOTHING_S = 0.25
+_GEOMETRY_WINDOW_S = 2.0
+"""The receiver stands still: its box is the running median over this time."""
+_END_CORRECTION = 0.62
+"""Of a half-open tube, in radii (Levine and Schwinger 1948)."""
+
+
+def mask_features(masks: UInt8[np.ndarray, "T H W"], *, fps: float) -> Float32[np.ndarray, "T F"]:
+    """Geometry of every frame, columns as in ``FEATURES``; finite whatever classes are missing."""
+    side = float(min(masks.shape[1:]))
+    receiver, liquid, pourer = (masks == index for index in (Palette.RECEIVER, Palette.LIQUID, Palette.POURER))
+    seen, left, right, top = _receiver_box(receiver, fps)
+
+    rows, columns = np.arange(masks.shape[1]), np.arange(masks.shape[2])
+    under_rim = rows[None, :, None] >= top[:, None, None]  # (T, H, 1)
+    inside = liquid & under_rim & _between(columns, left, right)
+    stream = liquid & ~under_rim
+    cup = (receiver | inside) & under_rim
+
+    width_px = np.maximum(right - left + 1.0, 1.0)
+    height = _column_heights(cup, left, right, inner=0.5, keep=(0.0, 1.0)) / side
+    side_height = _edge_height(cup, left, right) / side
+    # A stream that falls through the air column fills few columns: the lower ones tell the level.
+    level = _column_heights(inside, left, right, inner=0.7, keep=(0.1, 0.6)) / side
+    height, side_height = (_still(values, fps) for values in (height, side_height))
+    width = width_px / side
+    level = np.minimum(_rising(level, fps), height)
+    air = height - level
+
+    level_rate = np.gradient(level) * fps if len(level) > 1 else np.zeros_like(level)
+    stream_area = _smooth(stream.sum((1, 2)) / side**2, fps)
+    stream_rows = stream.any(2).sum(1)
+    stream_width = _smooth(stream.sum((1, 2)) / np.maximum(stream_rows, 1) / side, fps)
+    volume = np.maximum(width**2 * height, 1e-3)
+    lowest, offset, upright = _pourer_pose(pourer, left, right, side)
+    table = {
+        "receiver_seen": seen,
+        "receiver_height": height,
+        "receiver_side_height": side_height,
+        "receiver_width": width,
+        "level": level,
+        "fill": level / np.maximum(height, 1e-3),
+        "air_column": air,
+        "log_effective_length": np.log2(np.maximum(air + _END_CORRECTION * width / 2.0, 0.02)),
+        "level_rate": level_rate,
+        "flow": level_rate * width**2,
+        "stream_area": stream_area,
+        "stream_width": stream_width,
+        "stream_total": np.cumsum(stream_width**2) / fps / volume,
+        "fall_height": np.clip(top / side + height - level - lowest, 0.0, 1.0),
+        "pourer_area": pourer.sum((1, 2)) / side**2,
+        "pourer_offset": offset,
+        "pourer_upright": upright,
+    }
+    columns_of_table = [np.where(seen > 0.0, table[name], 0.0) for name in FEATURES]
+    return np.stack(columns_of_table, axis=1).astype(np.float32)
+
+
+def features_at(
+    features: Float32[np.ndarray, "T F"], times_s: Float[np.ndarray, " N"], *, fps: float
+) -> Float32[np.ndarray, "N F"]:
+    """Linear in time between frames (frame ``k`` at ``k / fps``); the ends are held."""
+    frames_s = np.arange(len(features)) / fps
+    return np.stack([np.interp(times_s, frames_s, column) for column in features.T], axis=1).astype(np.float32)
+
+
+def _receiver_box(
+    receiver: Bool[np.ndarray, "T H W"], fps: float
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """Whether a receiver was seen in the clip, and its left, right and top edge [px] in every frame."""
+    in_column = receiver.sum(1) >= _SPECK_PX  # (T, W)
+    in_row = receiver.sum(2) >= _SPECK_PX  # (T, H)
+    found = in_column.any(1) & in_row.any(1)
+    if not found.any():
+        zero = np.zeros(len(receiver))
+        return zero, zero, zero, zero
+    left = in_column.argmax(1).astype(float)
+    right = in_column.shape[1] - 1.0 - in_column[:, ::-1].argmax(1)
+    top = in_row.argmax(1).astype(float)
+    # Frames without a receiver borrow the box of the nearest frames that have one.
+    frames = np.arange(len(receiver))
+    box = [_still(np.interp(frames, frames[found], edge[found]), fps) for edge in (left, right, top)]
+    return np.ones(len(receiver)), box[0], box[1], box[2]
+
+
+def _between(
+    columns: np.ndarray, left: Float[np.ndarray, " T"], right: Float[np.ndarray, " T"]
+) -> Bool[np.ndarray, "T 1 W"]:
+    return (columns[None, None] >= left[:, None, None]) & (columns[None, None] <= right[:, None, None])
+
+
+def _column_heights(
+    region: Bool[np.ndarray, "T H W"],
+    left: Float[np.ndarray, " T"],
+    right: Float[np.ndarray, " T"],
+    *,
+    inner: float,
+    keep: tuple[float, float],
+) -> Float[np.ndarray, " T"]:
+    """Mean height [px] of the region over the inner part of the box's columns, sorted by height and cut to ``keep``.
+
+    The curved edges of a round cup spread the columns over several heights: the mean resolves less than a pixel.
+    """
+    counts = region.sum(1).astype(float)  # (T, W)
+    heights = np.zeros(len(region))
+    for frame, (first, last) in enumerate(zip(left, right, strict=True)):
+        margin = (last - first + 1.0) * (1.0 - inner) / 2.0
+        inner_columns = np.sort(
+            counts[frame, round(first + margin) : max(round(last + 1 - margin), round(first + margin) + 1)]
+        )
+        start, stop = (round(share * len(inner_columns)) for share in keep)
+        heights[frame] = inner_columns[start : max(stop, start + 1)].mean()
+    return heights
+
+
+def _edge_height(
+    region: Bool[np.ndarray, "T H W"], left: Float[np.ndarray, " T"], right: Float[np.ndarray, " T"]
+) -> Float[np.ndarray, " T"]:
+    """Mean height [px] at a tenth of the width from both sides: with the middle's it tells the camera's elevation."""
+    counts = region.sum(1).astype(float)
+    frames = np.arange(len(region))
+    inset = 0.1 * (right - left)
+    return (
+        counts[frames, np.round(left + inset).astype(int)] + counts[frames, np.round(right - inset).astype(int)]
+    ) / 2.0
+
+
+def _pourer_pose(
+    pourer: Bool[np.ndarray, "T H W"], left: Float[np.ndarray, " T"], right: Float[np.ndarray, " T"], side: float
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """Lowest edge, sideways distance from the receiver's middle, and uprightness.
+
+    Uprightness is the cosine of twice the angle between the long axis and the vertical, from the second moments.
+    """
+    area = np.maximum(pourer.sum((1, 2)), 1)
+    rows, columns = np.arange(pourer.shape[1]), np.arange(pourer.shape[2])
+    by_row, by_column = pourer.sum(2), pourer.sum(1)
+    row_mean, column_mean = by_row @ rows / area, by_column @ columns / area
+    row_spread = by_row @ rows**2 / area - row_mean**2
+    column_spread = by_column @ columns**2 / area - column_mean**2
+    mixed = np.einsum("thw,h,w->t", pourer, rows, columns) / area - row_mean * column_mean
+    upright = (row_spread - column_spread) / np.maximum(np.hypot(row_spread - column_spread, 2.0 * mixed), 1e-6)
+    found = pourer.any((1, 2))
+    lowest = len(rows) - 1.0 - (by_row[:, ::-1] >= _SPECK_PX).argmax(1)
+    offset = np.abs(column_mean - (left + right) / 2.0)
+    return np.where(found, lowest / side, 0.0), np.where(found, offset / side, 0.0), np.where(found, upright, 0.0)
+
+
+def _smooth(values: Float[np.ndarray, " T"], fps: float) -> Float[np.ndarray, " T"]:
+    return gaussian_filter1d(np.asarray(values, float), _SMOOTHING_S * fps, mode="nearest")
+
+
+def _still(values: Float[np.ndarray, " T"], fps: float) -> Float[np.ndarray, " T"]:
+    return median_filter(values, size=2 * round(_GEOMETRY_WINDOW_S * fps / 2) + 1, mode="nearest")
+
+
+def _rising(values: Float[np.ndarray, " T"], fps: float) -> Float[np.ndarray, " T"]:
+    """The nearest curve that never falls, as no level does during a pour, smoothed over the pixel steps."""
+    return _smooth(isotonic_regression(values).x, fps)

@@ -1,0 +1,249 @@
+"""The pocket audio model: flow matching on log-mel frames with a small transformer.
+
+Notation, after Lipman et al. 2023 (arXiv 2210.02747) and MMAudio (arXiv 2412.15322)::
+
+    x0  noise                x1  normalised log-mel, two frames per token
+    t   flow time, 0 noise to 1 data
+    xt  (1 - t) x0 + t x1    v   x1 - x0, what the network predicts
+    c   mask features at the token's time, or a learned vector where they are dropped
+
+Attention is banded: a token sees half a training window to either side, by relative position (RoPE). A pour of any
+length is therefore sampled in one piece, and there are no windows whose seams could be heard.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, UInt8
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multigen_core.audio_model.conditioning import FEATURES, features_at, mask_features
+from multigen_core.audio_model.contract import CONFIG
+from multigen_core.audio_model.vocoder import vocode
+from multigen_core.records import SAMPLE_RATE_HZ
+from multigen_core.spectrogram import FRAME_RATE_HZ, HOP, MELS
+
+__all__ = [
+    "FRAMES_PER_TOKEN",
+    "TOKEN_RATE_HZ",
+    "Normaliser",
+    "PocketAudioModel",
+    "PocketConfig",
+    "PocketTransformer",
+    "load_pocket",
+    "mel_to_tokens",
+    "token_times_s",
+    "tokens_to_mel",
+]
+
+FRAMES_PER_TOKEN = 2
+TOKEN_RATE_HZ = FRAME_RATE_HZ / FRAMES_PER_TOKEN
+"""31.25 tokens per second."""
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class PocketConfig:
+    """Size of the network and how it is sampled; saved beside the weights."""
+
+    hidden: int
+    depth: int
+    heads: int
+    window_s: float
+    """Length of the training crops; a token attends to half of it on either side."""
+    sampling_steps: int
+    guidance: float
+    vocoder_iterations: int
+
+    @property
+    def reach(self) -> int:
+        """Tokens that attention sees to either side."""
+        return round(self.window_s * TOKEN_RATE_HZ / 2)
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Means and deviations over the training clips, so that the network sees and makes values of unit size."""
+
+    mel_mean: Float[Tensor, " mels"]
+    mel_std: Float[Tensor, " mels"]
+    feature_mean: Float[Tensor, " features"]
+    feature_std: Float[Tensor, " features"]
+
+    def features(self, values: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch features"]:
+        # Far outside what was seen in training a feature says no more than "large".
+        return ((values - self.feature_mean) / self.feature_std).clamp(-4.0, 4.0)
+
+    def mel(self, log_mel: Float[Tensor, "*batch frames mels"]) -> Float[Tensor, "*batch frames mels"]:
+        return (log_mel - self.mel_mean) / self.mel_std
+
+    def mel_inverse(self, values: Float[Tensor, "*batch frames mels"]) -> Float[Tensor, "*batch frames mels"]:
+        return values * self.mel_std + self.mel_mean
+
+
+def mel_to_tokens(mel: Float[Tensor, "*batch frames mels"]) -> Float[Tensor, "*batch tokens channels"]:
+    """Two neighbouring frames side by side; the number of frames must be even."""
+    return mel.reshape(*mel.shape[:-2], mel.shape[-2] // FRAMES_PER_TOKEN, FRAMES_PER_TOKEN * mel.shape[-1])
+
+
+def tokens_to_mel(tokens: Float[Tensor, "*batch tokens channels"]) -> Float[Tensor, "*batch frames mels"]:
+    """The inverse of :func:`mel_to_tokens`."""
+    return tokens.reshape(*tokens.shape[:-2], tokens.shape[-2] * FRAMES_PER_TOKEN, MELS)
+
+
+def token_times_s(tokens: int) -> Float[np.ndarray, " tokens"]:
+    """Middle of every token."""
+    return (np.arange(tokens) + 0.5) / TOKEN_RATE_HZ
+
+
+class _Block(nn.Module):
+    """Attention and MLP, each scaled, shifted and gated per token (adaLN-zero, Peebles and Xie 2023)."""
+
+    def __init__(self, hidden: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.modulation = nn.Linear(hidden, 6 * hidden)
+        self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
+        self.query_key_value = nn.Linear(hidden, 3 * hidden)
+        self.project = nn.Linear(hidden, hidden)
+        self.mlp = nn.Sequential(nn.Linear(hidden, 3 * hidden), nn.GELU("tanh"), nn.Linear(3 * hidden, hidden))
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, c: Tensor, rotation: Tensor, band: Tensor) -> Tensor:
+        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.modulation(c).chunk(6, dim=-1)
+        y = self.norm(x) * (1.0 + scale) + shift
+        q, k, v = self.query_key_value(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, h, N, d)
+        y = functional.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v, attn_mask=band)
+        x = x + gate * self.project(y.transpose(1, 2).flatten(2))
+        return x + mlp_gate * self.mlp(self.norm(x) * (1.0 + mlp_scale) + mlp_shift)
+
+
+class PocketTransformer(nn.Module):
+    """Predicts the velocity v(xt, t, c)."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        hidden = config.hidden
+        self.config = config
+        self.enter = nn.Linear(FRAMES_PER_TOKEN * MELS, hidden)
+        # A short stretch of features around the token: half a second of history tells rates from levels.
+        self.watch = nn.Conv1d(len(FEATURES), hidden, kernel_size=9, padding=4, padding_mode="replicate")
+        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden))
+        self.no_condition = nn.Parameter(torch.zeros(hidden))
+        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.blocks = nn.ModuleList(_Block(hidden, config.heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
+        self.last_modulation = nn.Linear(hidden, 2 * hidden)
+        self.leave = nn.Linear(hidden, FRAMES_PER_TOKEN * MELS)
+        for layer in (self.last_modulation, self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        xt: Float[Tensor, "batch tokens channels"],
+        t: Float[Tensor, " batch"],
+        features: Float[Tensor, "batch tokens features"],
+        conditioned: Bool[Tensor, " batch"],
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """``features`` are normalised; items that are not ``conditioned`` do not see them."""
+        seen = self.condition(self.watch(features.transpose(1, 2)).transpose(1, 2))
+        c = torch.where(conditioned[:, None, None], seen, self.no_condition)  # (B, N, D)
+        x = self.enter(xt) + c
+        c = functional.silu(c + self.time(_time_embedding(t, self.config.hidden))[:, None])
+        rotation = _rotation(xt.shape[1], self.config.hidden // self.config.heads).to(xt.device)
+        position = torch.arange(xt.shape[1], device=xt.device)
+        band = (position[:, None] - position[None]).abs() <= self.config.reach
+        for block in self.blocks:
+            x = block(x, c, rotation, band)
+        shift, scale = self.last_modulation(c).chunk(2, dim=-1)
+        velocity: Tensor = self.leave(self.norm(x) * (1.0 + scale) + shift)
+        return velocity
+
+
+def _time_embedding(t: Float[Tensor, " batch"], size: int) -> Float[Tensor, "batch size"]:
+    frequency = torch.exp(-np.log(10_000.0) * torch.arange(size // 2, device=t.device) / (size // 2))
+    angle = 1000.0 * t[:, None] * frequency
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+def _rotation(tokens: int, size: int) -> Float[Tensor, "tokens size 2"]:
+    """Angles of RoPE (Su et al. 2021): cosines and sines, each pair of channels turning at its own speed."""
+    speed = 10_000.0 ** (-torch.arange(size // 2) / (size // 2))
+    angle = torch.arange(tokens)[:, None] * speed
+    return torch.stack([angle.cos(), angle.sin()], dim=-1)
+
+
+def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = rotation[..., 0], rotation[..., 1]
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+class PocketAudioModel:
+    """A trained network with its normaliser: masks in, waveforms out."""
+
+    def __init__(self, network: PocketTransformer, normaliser: Normaliser) -> None:
+        self.network = network.eval()
+        self.normaliser = normaliser
+
+    def generate(
+        self, masks: Sequence[UInt8[np.ndarray, "T H W"]], *, fps: float, seeds: Sequence[int]
+    ) -> list[Float32[np.ndarray, " S"]]:
+        """See :class:`multigen_core.audio_model.contract.AudioModel`."""
+        return [self._one(pour, fps, seed) for pour, seed in zip(masks, seeds, strict=True)]
+
+    def _one(self, masks: UInt8[np.ndarray, "T H W"], fps: float, seed: int) -> Float32[np.ndarray, " S"]:
+        samples = round(len(masks) / fps * SAMPLE_RATE_HZ)
+        tokens = -(-samples // (HOP * FRAMES_PER_TOKEN))
+        features = features_at(mask_features(masks, fps=fps), token_times_s(tokens), fps=fps)
+        mel = self.sample(torch.from_numpy(features), seed=seed)
+        waveform = vocode(mel.T[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
+        return np.clip(waveform.numpy(), -1.0, 1.0).astype(np.float32)
+
+    @torch.inference_mode()
+    def sample(self, features: Float[Tensor, "tokens features"], *, seed: int) -> Float[Tensor, "frames mels"]:
+        """Log-mel of one pour: Euler steps from noise to data along the guided velocity.
+
+        ``v = v(xt, t, none) + g (v(xt, t, c) - v(xt, t, none))`` (Ho and Salimans 2022).
+        """
+        config = self.network.config
+        device = next(self.network.parameters()).device
+        generator = torch.Generator().manual_seed(seed)
+        xt = torch.randn(1, len(features), FRAMES_PER_TOKEN * MELS, generator=generator).to(device)
+        pair = self.normaliser.features(features)[None].expand(2, -1, -1).to(device)
+        conditioned = torch.tensor([True, False], device=device)
+        for step in range(config.sampling_steps):
+            t = torch.full((2,), step / config.sampling_steps, device=device)
+            seen, blind = self.network(xt.expand(2, -1, -1), t, pair, conditioned).chunk(2)
+            xt = xt + (blind + config.guidance * (seen - blind)) / config.sampling_steps
+        return self.normaliser.mel_inverse(tokens_to_mel(xt[0]).cpu())
+
+    def save(self, folder: Path) -> None:
+        """Writes weights with the normaliser (safetensors) and the config (JSON)."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"normaliser.{name}": value for name, value in vars(self.normaliser).items()}
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
+        config = {"backend": "pocket", "features": list(FEATURES), "network": asdict(self.network.config)}
+        (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def load_pocket(folder: Path) -> PocketAudioModel:
+    """The model that :meth:`PocketAudioModel.save` wrote; on the GPU when there is one."""
+    config = PocketConfig(**json.loads((folder / CONFIG).read_text())["network"])
+    tensors = load_file(folder / WEIGHTS)
+    network = PocketTransformer(config)
+    network.load_state_dict(_below(tensors, "network."))
+    network.to("cuda" if torch.cuda.is_available() else "cpu")
+    return PocketAudioModel(network, Normaliser(**_below(tensors, "normaliser.")))
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

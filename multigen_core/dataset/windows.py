@@ -1,0 +1,148 @@
+"""Training windows: what a policy would have known at a step, and what the expert did from there on.
+
+Camera and microphone of a real set-up lag by a few hundred milliseconds. Each sample draws a lag of its own for
+both, so the policy learns to act on what is a little old.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+
+from multigen_core.dataset.features import FRONT
+from multigen_core.dataset.lerobot import Shard
+from multigen_core.dataset.sound_window import EDGE_FRAMES, kept_frames, long_log_mel
+from multigen_core.errors import MissingInput
+from multigen_core.records import SAMPLE_RATE_HZ
+from multigen_core.spectrogram import HOP
+
+__all__ = ["AUXILIARY", "LATENCY_S", "Recording", "Windows", "WindowBatch", "read_recordings", "split_episodes"]
+
+LATENCY_S = (0.0, 0.4)
+"""Range of the lag [s] of camera and of microphone, drawn uniformly and independently for every sample."""
+
+AUXILIARY = ("fill_fraction", "flow_ml_s", "air_column_m")
+"""What the auxiliary head of a policy learns to tell, at the moment of the decision."""
+
+
+class WindowBatch(NamedTuple):
+    """Samples of a batch; a named tuple, since Lightning moves those between devices."""
+
+    rgb: UInt8[Tensor, "B H W 3"]
+    log_mel: Float32[Tensor, "B mels frames"]
+    joints_rad: Float32[Tensor, "B 7"]
+    goal_fraction: Float32[Tensor, "B 1"]
+    actions: Float32[Tensor, "B chunk 3"]
+    """Beyond the end of the episode zeros: the pitcher is upright and held."""
+    auxiliary: Float32[Tensor, "B 3"]
+    """In the order and units of ``AUXILIARY``."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What training needs of one episode."""
+
+    rate_hz: float
+    rgb: UInt8[np.ndarray, "T H W 3"]
+    waveform: Float32[np.ndarray, " S"]
+    joints_rad: Float32[np.ndarray, "T 7"]
+    actions: Float32[np.ndarray, "T 3"]
+    goal_fraction: float
+    auxiliary: Float32[np.ndarray, "T 3"]
+    """In the order and units of ``AUXILIARY``."""
+
+
+def read_recordings(folders: Sequence[Path]) -> list[Recording]:
+    """Every episode of the shards, in order. Raises MissingInput when a shard is silent."""
+    recordings = []
+    for folder in folders:
+        shard = Shard(folder)
+        if not shard.has_sound:
+            raise MissingInput(f"{folder} is silent: run `audiovisual` or `noise_augmented` and train on its shards")
+        for k in range(len(shard)):
+            columns, receiver = shard.columns(k), shard.receiver(k)
+            fill = columns["poured_ml"] / receiver.capacity_ml
+            air_m = receiver.height_m - columns["level_m"]
+            recordings.append(
+                Recording(
+                    rate_hz=shard.rate_hz,
+                    rgb=shard.pixels(k, FRONT),
+                    waveform=shard.soundtrack(k).waveform,
+                    joints_rad=columns["observation.state"],
+                    actions=columns["action"],
+                    goal_fraction=float(columns["goal_fraction"][0]),
+                    auxiliary=np.stack([fill, columns["flow_ml_s"], air_m], axis=1).astype(np.float32),
+                )
+            )
+    return recordings
+
+
+def split_episodes(
+    count: int, *, validation_fraction: float, seed: int
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " validation"]]:
+    """Episode numbers for training and for validation, at least one each.
+
+    Raises ValueError when there are fewer than two episodes.
+    """
+    if count < 2:
+        raise ValueError(f"{count} episode cannot be split: training and validation need one each")
+    order = np.random.default_rng(seed).permutation(count)
+    held_out = min(max(1, round(validation_fraction * count)), count - 1)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+class Windows:
+    """Recordings in memory, ready to be cut into windows: images as bytes, sound as one log-mel per episode.
+
+    ``len`` is the number of steps, over all recordings, at which a window can end.
+    """
+
+    def __init__(self, recordings: Sequence[Recording], *, chunk: int, audio_window_s: float) -> None:
+        self.rate_hz = recordings[0].rate_hz
+        self._chunk = chunk
+        self._kept = kept_frames(audio_window_s)
+        hops_per_s = SAMPLE_RATE_HZ / HOP
+        self._silence = self._kept + 2 * EDGE_FRAMES + int(np.ceil(LATENCY_S[1] * hops_per_s))
+
+        lengths = np.array([len(recording.actions) for recording in recordings])
+        mels = [long_log_mel(recording.waveform, silence=self._silence) for recording in recordings]
+        self._step = np.concatenate([np.arange(length) for length in lengths])
+        self._first_mel = np.repeat(np.cumsum([0, *map(len, mels[:-1])]), lengths)  # per step, of its episode
+        ends = np.concatenate([recording.actions for recording in recordings])
+        self._after = np.repeat(np.cumsum(lengths), lengths)  # first step of the next episode
+
+        self.rgb = torch.from_numpy(np.concatenate([recording.rgb for recording in recordings]))
+        self.log_mel = torch.from_numpy(np.concatenate(mels))  # (frames, mels)
+        self.joints_rad = torch.from_numpy(np.concatenate([recording.joints_rad for recording in recordings]))
+        self.actions = torch.from_numpy(ends)
+        self.auxiliary = torch.from_numpy(np.concatenate([recording.auxiliary for recording in recordings]))
+        goals = np.repeat([recording.goal_fraction for recording in recordings], lengths)
+        self.goal_fraction = torch.from_numpy(goals.astype(np.float32)[:, None])
+
+    def __len__(self) -> int:
+        return len(self._step)
+
+    def batch(self, steps: Int64[np.ndarray, " B"], rng: np.random.Generator) -> WindowBatch:
+        """The windows that end at the given steps, each with lags drawn from ``rng``."""
+        camera_s, microphone_s = rng.uniform(*LATENCY_S, (2, len(steps)))
+        shown = np.maximum(np.floor(self._step[steps] - camera_s * self.rate_hz), 0).astype(int)
+        heard_s = self._step[steps] / self.rate_hz - microphone_s
+        end = self._silence + np.floor(heard_s * SAMPLE_RATE_HZ / HOP).astype(int)  # hops up to the window's end
+        newest = self._first_mel[steps] + end - EDGE_FRAMES
+        frames = newest[:, None] + np.arange(-self._kept, 0)  # (B, frames)
+        ahead = steps[:, None] + np.arange(self._chunk)  # (B, chunk)
+        inside = ahead < self._after[steps][:, None]
+        actions = self.actions[np.minimum(ahead, len(self) - 1)] * torch.from_numpy(inside)[..., None]
+        return WindowBatch(
+            rgb=self.rgb[steps - self._step[steps] + shown],
+            log_mel=self.log_mel[frames].transpose(1, 2),
+            joints_rad=self.joints_rad[steps],
+            goal_fraction=self.goal_fraction[steps],
+            actions=actions,
+            auxiliary=self.auxiliary[steps],
+        )

@@ -1,0 +1,132 @@
+"""What the report shows and plays: clips with their masks, simulated pours with generated sound, trials in the lab."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from multigen_core.dataset.lerobot import Shard
+from multigen_core.evaluation.figures import LABELS, overlay_strip, spectrogram
+from multigen_core.evaluation.page import data_uri, file_uri
+from multigen_core.evaluation.table import read_trials
+from multigen_core.evaluation.trials import VIDEOS
+from multigen_core.media import read_flac, read_masks, read_video, write_video
+
+__all__ = ["ClipExhibit", "DubbedExhibit", "TrialExhibit", "clip_exhibits", "dubbed_exhibits", "trial_exhibits"]
+
+_REAL_CLIPS = 6
+_REFERENCE_CLIPS = 2
+_DUBBED = 3
+_STRIP_FRAMES = 6
+
+
+@dataclass(frozen=True)
+class ClipExhibit:
+    """A clip of the catalogue; pictures, video and sound as ``data:`` addresses."""
+
+    name: str
+    real: bool
+    """A recording of the world, not a rendered reference clip."""
+    strip: str
+    """Frames, and below them the same frames under their masks."""
+    spectrogram: str
+    video: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class DubbedExhibit:
+    """A silent simulated pour beside the sound that was generated for it."""
+
+    video: str
+    spectrogram: str
+    sound: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class TrialExhibit:
+    """A trial in the lab, with sound."""
+
+    label: str
+    address: str
+    caption: str
+
+
+def clip_exhibits(clips: Path, masks: Path) -> list[ClipExhibit]:
+    """The first real clips and, for comparison, a few reference clips."""
+    catalogue = pd.read_parquet(clips / "catalogue.parquet").sort_values("clip_id")
+    is_real = catalogue["source"] != "reference"
+    shown = pd.concat([catalogue[is_real].head(_REAL_CLIPS), catalogue[~is_real].head(_REFERENCE_CLIPS)])
+    quality = pd.read_parquet(masks / "quality.parquet").set_index("clip_id")
+    return [_clip(row, bool(quality["usable"].get(row.clip_id, False)), clips, masks) for row in shown.itertuples()]
+
+
+def _clip(row: "pd.core.frame.Any", usable: bool, clips: Path, masks: Path) -> ClipExhibit:
+    video = clips / "media" / f"{row.clip_id}.mp4"
+    frames = list(read_video(video))
+    labels = read_masks(masks / f"{row.clip_id}.mp4")
+    picks = np.linspace(0, min(len(frames), len(labels)) - 1, _STRIP_FRAMES).round().astype(int)
+    strip = overlay_strip([frames[k] for k in picks], [labels[k] for k in picks])
+    sound = read_flac(clips / "media" / f"{row.clip_id}.flac")
+    return ClipExhibit(
+        name=str(row.source_id),
+        real=row.source != "reference",
+        strip=data_uri(strip, ".png"),
+        spectrogram=data_uri(spectrogram(sound), ".png"),
+        video=file_uri(video),
+        caption=(
+            f"{row.duration_s:.1f} s from second {row.start_s:.1f}, pour from {row.onset_s:.1f} to {row.offset_s:.1f} s, "
+            f"{row.level_dbfs:.0f} dBFS, {row.split}, licence {row.licence}, "
+            f"masks {'usable' if usable else 'not usable: left out of training'}"
+        ),
+    )
+
+
+def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
+    """The first episodes of the first shards; their videos are also kept in the folder ``media``."""
+    exhibits = []
+    for place in range(_DUBBED):
+        shard = Shard(shards[place % len(shards)])
+        index = place // len(shards)
+        if index >= len(shard):
+            break
+        episode, soundtrack = shard.episode(index), shard.soundtrack(index)
+        video, sound = media / f"{episode.episode_id}.mp4", shard.sound_file(index)
+        write_video(video, episode.rgb, fps=episode.rate_hz, sound=soundtrack.waveform)
+        exhibits.append(
+            DubbedExhibit(
+                video=file_uri(video),
+                spectrogram=data_uri(spectrogram(soundtrack.waveform), ".png"),
+                sound=file_uri(sound),
+                caption=(
+                    f"{episode.episode_id}: {episode.liquid.name.replace('_', ' ')} into "
+                    f"{episode.receiver.name.replace('_', ' ')} ({'opaque' if episode.receiver.opaque else 'clear'}), "
+                    f"{episode.poured_ml[-1]:.0f} of {episode.target_ml:.0f} ml. Video and sound together, and the sound alone."
+                ),
+            )
+        )
+    return exhibits
+
+
+def trial_exhibits(folders: dict[str, Path]) -> list[TrialExhibit]:
+    """The kept videos of every ablation, trial by trial so that the same task stands side by side."""
+    rows = []
+    for ablation, folder in folders.items():
+        for trial in read_trials(folder):
+            video = folder / VIDEOS / f"trial-{trial.trial:03d}.mp4"
+            if video.is_file():
+                rows.append((trial, ablation, video))
+    return [
+        TrialExhibit(
+            label=LABELS.get(ablation, ablation),
+            address=file_uri(video),
+            caption=(
+                f"Trial {trial.trial}, {trial.container.replace('_', ' ')}: asked for {trial.target_ml:.0f} ml, "
+                f"poured {trial.poured_ml:.0f} ml, spilled {trial.spilled_ml:.0f} ml, {trial.outcome.replace('_', ' ')}"
+            ),
+        )
+        for trial, ablation, video in sorted(rows, key=lambda row: row[0].trial)
+    ]

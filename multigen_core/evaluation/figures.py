@@ -1,0 +1,239 @@
+"""The plots of the report, as PNG bytes: transparent, in tones that read on light and on dark paper."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import matplotlib
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from multigen_core.evaluation.nmae import Score
+from multigen_core.evaluation.statistics import Interval
+from multigen_core.masks.palette import COLORS
+from multigen_core.records import SAMPLE_RATE_HZ, Trial
+from multigen_core.spectrogram import FLOOR, log_mel
+
+__all__ = [
+    "LABELS",
+    "container_bars",
+    "curves",
+    "episodes_curve",
+    "fidelity_diversity",
+    "overlay_strip",
+    "poured_against_target",
+    "spectrogram",
+]
+
+LABELS = {
+    "vision": "Vision",
+    "vision_audio": "Vision + generated sound",
+    "vision_noise": "Vision + noise augmentation",
+    "blind": "Blind reference",
+}
+"""Names of the ablations as people read them."""
+
+_COLORS = {"vision": "#4c8dde", "vision_audio": "#e0703a", "vision_noise": "#8c78c0", "blind": "#8a8f98"}
+_INK = "#7c838d"
+_STYLE = {
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "grid.alpha": 0.25,
+    "grid.color": _INK,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+class _Sheet:
+    """A figure being drawn; ``png`` is filled when its block ends."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        self.png = b""
+
+    def axes(self) -> Axes:
+        axes: Axes = self.figure.subplots()
+        return axes
+
+
+@contextmanager
+def _sheet(width_in: float, height_in: float) -> Iterator[_Sheet]:
+    with matplotlib.rc_context(_STYLE):
+        sheet = _Sheet(Figure(figsize=(width_in, height_in), dpi=140))
+        yield sheet
+        stream = io.BytesIO()
+        # Without the library's version in the file, an update of matplotlib does not change bytes that look the same.
+        sheet.figure.savefig(stream, format="png", transparent=True, metadata={"Software": None})
+        sheet.png = stream.getvalue()
+
+
+def _whiskers(intervals: Sequence[Interval]) -> Float32[np.ndarray, "2 points"]:
+    return np.array(
+        [[row.mean - row.low for row in intervals], [row.high - row.mean for row in intervals]], np.float32
+    ).clip(min=0.0)
+
+
+def container_bars(scores: Mapping[str, Mapping[str, Score]], opaque: Mapping[str, bool]) -> bytes:
+    """NMAE per cup (groups) and ablation (bars) with 95 % intervals; ``scores`` is ablation -> cup -> score."""
+    with _sheet(8.6, 3.2) as sheet:
+        axes = sheet.axes()
+        cups = list(opaque)
+        width = 0.8 / max(len(scores), 1)
+        for index, (ablation, rows) in enumerate(scores.items()):
+            places = [cups.index(name) + (index - (len(scores) - 1) / 2) * width for name in rows]
+            intervals = [row.nmae for row in rows.values()]
+            axes.bar(
+                places,
+                [row.mean for row in intervals],
+                width * 0.92,
+                yerr=_whiskers(intervals),
+                color=_COLORS.get(ablation, _INK),
+                error_kw={"ecolor": _INK, "elinewidth": 1.0, "capsize": 2},
+                label=LABELS.get(ablation, ablation),
+            )
+        names = [f"{name.replace('_', ' ')}\n{'opaque' if opaque[name] else 'clear'}" for name in cups]
+        axes.set_xticks(range(len(cups)), names, fontsize=8)
+        axes.set_ylabel("NMAE")
+        axes.set_ylim(bottom=0.0)
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        sheet.figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+    return sheet.png
+
+
+def poured_against_target(trials: Mapping[str, Sequence[Trial]]) -> bytes:
+    """One panel per ablation: every trial, poured over asked for; filled marks are opaque cups."""
+    with _sheet(2.9 * max(len(trials), 1), 2.9) as sheet:
+        panels = sheet.figure.subplots(1, len(trials), sharex=True, sharey=True, squeeze=False)[0]
+        far = 1.08 * max(max(row.target_ml, row.poured_ml) for rows in trials.values() for row in rows)
+        for axes, (ablation, rows) in zip(panels, trials.items(), strict=True):
+            color = _COLORS.get(ablation, _INK)
+            axes.plot([0.0, far], [0.0, far], color=_INK, linewidth=0.8, linestyle=":")
+            for opaque in (True, False):
+                chosen = [row for row in rows if row.opaque == opaque]
+                axes.scatter(
+                    [row.target_ml for row in chosen],
+                    [row.poured_ml for row in chosen],
+                    s=22,
+                    facecolors=color if opaque else "none",
+                    edgecolors=color,
+                    label="opaque" if opaque else "clear",
+                )
+            axes.set_title(LABELS.get(ablation, ablation))
+            axes.set_xlabel("asked for [ml]")
+            axes.set_xlim(0.0, far)
+            axes.set_ylim(0.0, far)
+            axes.grid()
+        panels[0].set_ylabel("poured [ml]")
+        panels[0].legend(fontsize=8, loc="upper left")
+    return sheet.png
+
+
+def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: float) -> bytes:
+    """Figure 4b style: NMAE against the number of training episodes, ablation -> (episodes, NMAE)."""
+    with _sheet(4.4, 3.0) as sheet:
+        axes = sheet.axes()
+        for shift, (ablation, rows) in enumerate(points.items()):
+            # Ablations stand a few per cent apart on the logarithmic axis so that their whiskers do not hide each other.
+            places = [episodes * 1.03 ** (shift - (len(points) - 1) / 2) for episodes, _ in rows]
+            intervals = [row for _, row in rows]
+            axes.errorbar(
+                places,
+                [row.mean for row in intervals],
+                yerr=_whiskers(intervals),
+                color=_COLORS.get(ablation, _INK),
+                marker="o",
+                capsize=3,
+                label=LABELS.get(ablation, ablation),
+            )
+        axes.axhline(blind, color=_COLORS["blind"], linestyle="--", linewidth=1.0, label=LABELS["blind"])
+        sizes = sorted({episodes for rows in points.values() for episodes, _ in rows})
+        axes.set_xscale("log")
+        axes.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        axes.set_xlabel("training episodes")
+        axes.set_ylabel("NMAE")
+        axes.set_ylim(bottom=0.0)
+        axes.grid()
+        axes.legend(fontsize=8)
+    return sheet.png
+
+
+def fidelity_diversity(points: Mapping[str, tuple[float, float]]) -> bytes:
+    """Figure 4a style: what -> (diversity ratio, fidelity [dB]); up and right is better."""
+    with _sheet(4.4, 3.0) as sheet:
+        axes = sheet.axes()
+        for index, (name, (diversity, fidelity_db)) in enumerate(points.items()):
+            color = ("#e0703a", "#4c8dde", "#8c78c0", "#4aa37c", _INK)[index % 5]
+            axes.scatter([diversity], [fidelity_db], s=46, color=color, label=name)
+        axes.set_xlabel("diversity, as a ratio to the reference")
+        axes.set_ylabel("fidelity (SDR) [dB]")
+        axes.margins(0.25)
+        axes.grid()
+        axes.legend(fontsize=8)
+    return sheet.png
+
+
+def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, y_label: str) -> bytes:
+    """Figures that develop during training: name -> (steps, values); logarithmic where all values are positive."""
+    with _sheet(4.4, 2.6) as sheet:
+        axes = sheet.axes()
+        for name, (steps, values) in series.items():
+            axes.plot(steps, values, linewidth=1.3, color=_COLORS.get(name), label=LABELS.get(name, name))
+        if series and all(value > 0.0 for _, values in series.values() for value in values):
+            axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.set_ylabel(y_label)
+        axes.grid()
+        if series:
+            axes.legend(fontsize=8)
+    return sheet.png
+
+
+def spectrogram(waveform: Float32[np.ndarray, " samples"], *, width_in: float = 4.4) -> bytes:
+    """The log-mel spectrogram that the models see, time to the right, frequency upward."""
+    with _sheet(width_in, 1.5) as sheet:
+        axes = sheet.axes()
+        mel = log_mel(torch.from_numpy(waveform)).numpy()
+        axes.imshow(
+            mel,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=float(np.log10(FLOOR)) + 1.0,
+            vmax=float(max(mel.max(), -1.0)),
+            extent=(0.0, len(waveform) / SAMPLE_RATE_HZ, 0.0, float(len(mel))),
+        )
+        axes.set_xlabel("s")
+        axes.set_ylabel("mel band")
+    return sheet.png
+
+
+def overlay_strip(
+    rgb: Sequence[UInt8[np.ndarray, "H W 3"]], masks: Sequence[UInt8[np.ndarray, "H W"]] | None = None
+) -> bytes:
+    """Frames side by side; with masks, a second row with pourer, receiver and liquid tinted in the palette's colors."""
+    row = np.concatenate(list(rgb), axis=1)
+    rows = [row]
+    if masks is not None:
+        labels = np.concatenate(list(masks), axis=1)
+        tint = np.array(COLORS, np.float32)[labels]
+        share = np.where(labels[..., None] > 0, 0.6, 0.0)
+        rows.append((row * (1.0 - share) + tint * share).astype(np.uint8))
+    stream = io.BytesIO()
+    matplotlib.image.imsave(stream, np.concatenate(rows, axis=0), format="png", metadata={"Software": None})
+    return stream.getvalue()

@@ -1,0 +1,65 @@
+"""Whether a newly trained policy may become the champion: a pure function of trials, so that it can be tested."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from multigen_core.evaluation.nmae import score
+from multigen_core.evaluation.statistics import Bootstrap, paired, paired_difference
+from multigen_core.experiment import Champion
+from multigen_core.records import Trial
+
+__all__ = ["Decision", "gate"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The gate's answer with what it rests on."""
+
+    promote: bool
+    reasons: tuple[str, ...]
+    """Sentences. When not promoted: every rule that was not met; else why it was."""
+    figures: dict[str, float]
+
+
+def gate(
+    challenger: Sequence[Trial],
+    champion: Sequence[Trial] | None,
+    config: Champion,
+    bootstrap: Bootstrap,
+) -> Decision:
+    """Promotes when the challenger pours exactly and cleanly enough, no trial was aborted and, where there is a champion,
+    it is better on the very same trials: the 95 % interval of the paired improvement lies above the margin.
+    """
+    if not challenger:
+        return Decision(False, ("the challenger has no trials: run its evaluation first",), {})
+    result = score(challenger, bootstrap)
+    aborted = sum(trial.outcome == "aborted" for trial in challenger)
+    figures = {"nmae": result.nmae.mean, "spilled_ml_mean": result.spilled_ml_mean, "aborted": float(aborted)}
+    met = [f"NMAE {result.nmae.mean:.3f} and {result.spilled_ml_mean:.1f} ml spilled are within the limits"]
+    unmet = []
+    if result.nmae.mean > config.max_nmae:
+        unmet.append(f"NMAE {result.nmae.mean:.3f} is above champion.max_nmae {config.max_nmae:g}")
+    if result.spilled_ml_mean > config.max_spilled_ml:
+        unmet.append(
+            f"{result.spilled_ml_mean:.1f} ml spilled per trial is above champion.max_spilled_ml {config.max_spilled_ml:g}"
+        )
+    if aborted:
+        unmet.append(f"{aborted} of {len(challenger)} trials were aborted because an action was not a number")
+    if champion is None:
+        met.append("there is no champion yet")
+    else:
+        pairs = paired(champion, challenger)
+        if len(pairs) < len(challenger):
+            unmet.append(
+                f"only {len(pairs)} of {len(challenger)} trials pair with the champion's: "
+                "evaluate the champion under the present params first"
+            )
+        else:
+            better = paired_difference(pairs, bootstrap)
+            figures |= {"improvement": better.mean, "improvement_low": better.low, "improvement_high": better.high}
+            words = f"improvement on the champion {better.mean:.3f} [{better.low:.3f}, {better.high:.3f}]"
+            if better.low > config.margin:
+                met.append(f"{words} lies above champion.margin {config.margin:g}")
+            else:
+                unmet.append(f"{words} is not surely above champion.margin {config.margin:g}")
+    return Decision(not unmet, tuple(unmet or met), figures)

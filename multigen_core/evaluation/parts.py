@@ -1,0 +1,39 @@
+"""Which outside parts of a run were real and which were embedded stand-ins."""
+
+from dataclasses import dataclass
+
+from multigen_core.experiment import Experiment
+
+__all__ = ["Part", "parts_of"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row of DESIGN's table of outside parts."""
+
+    name: str
+    used: str
+    embedded: bool
+
+    @property
+    def key(self) -> str:
+        """As listed under ``embedded`` in summary.json."""
+        return f"{self.name.replace(' ', '_')}: {self.used}"
+
+
+def parts_of(experiment: Experiment, *, real_clips: int, clips: int) -> list[Part]:
+    """``clips`` is the size of the catalogue, of which ``real_clips`` are recordings."""
+    embedded_clips = clips - real_clips
+    rows = []
+    if embedded_clips:
+        rows.append(Part("clips", f"{embedded_clips} procedural reference clips", True))
+    if real_clips:
+        rows.append(Part("clips", f"{real_clips} recordings", False))
+    masks, lab = experiment.masks.provider, experiment.evaluation.lab
+    rows.append(Part("masks", {"unet": "pocket U-Net", "sam2": "SAM 2.1"}[masks], masks == "unet"))
+    backend = experiment.audio_model.backend
+    rows.append(Part("audio model", f"{backend} flow matching", backend == "pocket"))
+    rows.append(Part("lab", {"emulated": "emulated lab: simulated arm and liquid, physical sound"}[lab], lab == "emulated"))
+    engine = experiment.compute.engine
+    rows.append(Part("engine", engine.replace("_", " "), engine in {"process_pool", "serial"}))
+    return rows

@@ -1,0 +1,143 @@
+"""Stage ``report``: one page to read, look at and listen to, and the figures that scripts read."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from multigen_core.dataset.lerobot import Shard
+from multigen_core.evaluation import figures
+from multigen_core.evaluation.comparison import OUTCOMES, Trials, cups, differences, headlines, outcome_counts, verdict
+from multigen_core.evaluation.exhibits import clip_exhibits, dubbed_exhibits, trial_exhibits
+from multigen_core.evaluation.figures import LABELS
+from multigen_core.evaluation.lineage import commit, stage_records, wall_seconds
+from multigen_core.evaluation.nmae import blind_trials, by_container, score
+from multigen_core.evaluation.page import data_uri, render
+from multigen_core.evaluation.parts import parts_of
+from multigen_core.evaluation.statistics import Bootstrap
+from multigen_core.evaluation.table import read_trials
+from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
+from multigen_core.experiment import Experiment, seed_for
+from multigen_core.progress import Progress
+from multigen_core.records import Json, Summary, Trial
+from multigen_core.storage import read_summary
+
+if TYPE_CHECKING:
+    from multigen_core.stages import Inputs
+
+__all__ = ["run"]
+
+_PAPER = (
+    {"cup": "red cup (opaque)", "vision": 0.54, "vision_audio": 0.44},
+    {"cup": "metal thermos (opaque)", "vision": 0.54, "vision_audio": 0.33},
+)
+"""As far as the paper publishes its Table 1."""
+
+
+def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
+    """Writes ``index.html``, ``figures/`` and ``media/``; returns what DESIGN section 4 lists."""
+    folders = dict(zip(experiment.policy.ablations, inputs.folders["evaluation"], strict=True))
+    trials = {ablation: read_trials(folder) for ablation, folder in folders.items()}
+    bootstrap = Bootstrap(experiment.evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap"))
+    catalogue = pd.read_parquet(inputs.one("clips") / "catalogue.parquet")
+    real_clips = int((catalogue["source"] != "reference").sum())
+    parts = parts_of(experiment, real_clips=real_clips, clips=len(catalogue))
+    audio = read_summary(inputs.one("audio_report"))
+    git_commit = commit(inputs.root)
+    answer = verdict(trials, AVERAGE_CAPACITY_ML, bootstrap)
+    for name in ("figures", "media"):
+        (out / name).mkdir()
+
+    page = render(
+        {
+            "profile": experiment.profile,
+            "commit": git_commit,
+            "verdict": answer,
+            "paper": _PAPER,
+            "parts": parts,
+            "trial_videos": trial_exhibits(folders),
+            "dubbed": dubbed_exhibits(inputs.folders["audiovisual"], out / "media"),
+            "audio_figures": [(name.replace("_", " "), _plain(value)) for name, value in sorted(audio.items())],
+        }
+        | _result(trials, bootstrap)
+        | _clips(inputs, catalogue, real_clips)
+        | _lineage(experiment, inputs)
+    )
+    (out / "index.html").write_text(page)
+    progress.say(f"index.html has {len(page) / 2**20:.1f} MiB")
+    progress.say(answer)
+    return {
+        "profile": experiment.profile,
+        "lab": experiment.evaluation.lab,
+        "embedded": [part.key for part in parts if part.embedded],
+        "git_commit": git_commit,
+        "ablations": {ablation: _ablation(rows, bootstrap) for ablation, rows in trials.items()},
+        "audio": _audio(audio),
+        "wall_s": dict(wall_seconds(inputs.root)),
+    }
+
+
+def _result(trials: Trials, bootstrap: Bootstrap) -> dict[str, Any]:
+    """The tables of result and trials."""
+    return {
+        "headline": headlines(trials, AVERAGE_CAPACITY_ML, bootstrap),
+        "average_capacity_ml": AVERAGE_CAPACITY_ML,
+        "cup_columns": [LABELS.get(ablation, ablation) for ablation in trials],
+        "cups": cups(trials, bootstrap),
+        "differences": differences(trials, bootstrap),
+        "outcome_names": OUTCOMES,
+        "outcomes": [
+            {"label": LABELS.get(ablation, ablation), "counts": outcome_counts(rows)} for ablation, rows in trials.items()
+        ],
+    }
+
+
+def _clips(inputs: "Inputs", catalogue: pd.DataFrame, real_clips: int) -> dict[str, Any]:
+    """The section on clips."""
+    quarantine = pd.read_parquet(inputs.one("clips") / "quarantine.parquet")
+    rows = [
+        {"source": row.source, "path": row.path, "reason": row.reason, "figure": _plain(row.figure)}
+        for row in quarantine.itertuples()
+    ]
+    return {
+        "clips": clip_exhibits(inputs.one("clips"), inputs.one("masks")),
+        "quarantine": rows,
+        "clips_sentence": (
+            f"The audio model learned from {len(catalogue)} clips: {real_clips} real recordings and "
+            f"{len(catalogue) - real_clips} rendered reference clips with physical sound."
+        ),
+    }
+
+
+def _lineage(experiment: Experiment, inputs: "Inputs") -> dict[str, Any]:
+    records = stage_records(experiment, inputs)
+    return {"lineage": records, "extra_names": sorted({name for record in records for name in record.extra})}
+
+
+def _ablation(trials: Sequence[Trial], bootstrap: Bootstrap) -> Json:
+    total = score(trials, bootstrap)
+    opaque = {trial.container: trial.opaque for trial in trials}
+    return {
+        "nmae": total.nmae.mean,
+        "nmae_ci95": [total.nmae.low, total.nmae.high],
+        "nmae_of_capacity": total.nmae_of_capacity,
+        "trials": total.trials,
+        "spilled_ml_mean": total.spilled_ml_mean,
+        "by_container": {
+            name: {
+                "opaque": opaque[name],
+                "nmae": row.nmae.mean,
+                "nmae_ci95": [row.nmae.low, row.nmae.high],
+                "trials": row.trials,
+            }
+            for name, row in by_container(trials, bootstrap).items()
+        },
+    }
+
+
+def _plain(value: object) -> str:
+    """A figure for a table: few digits, no exponent."""
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return "–" if value is None else str(value)

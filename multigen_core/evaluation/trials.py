@@ -1,0 +1,130 @@
+"""Stage ``evaluation``: closed-loop trials of one trained policy in the lab."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from multigen_core.compute import make_engine
+from multigen_core.evaluation.nmae import summarise
+from multigen_core.evaluation.protocol import plan
+from multigen_core.evaluation.statistics import Bootstrap
+from multigen_core.evaluation.table import write_trials
+from multigen_core.experiment import Episodes, Evaluation, Experiment, seed_for
+from multigen_core.lab.control import Pour, pour
+from multigen_core.lab.emulated import EmulatedLab, Recording
+from multigen_core.lab.robot import Task
+from multigen_core.media import write_video
+from multigen_core.policy.contract import Policy, load_policy
+from multigen_core.progress import Progress
+from multigen_core.records import Summary, Trial
+from multigen_core.simulation.randomisation import TRAINING_RECEIVERS
+
+if TYPE_CHECKING:
+    from multigen_core.stages import Inputs
+
+__all__ = ["AVERAGE_CAPACITY_ML", "VIDEOS", "run"]
+
+AVERAGE_CAPACITY_ML = float(np.mean([cup.capacity_ml for cup in TRAINING_RECEIVERS]))
+"""What the blind reference takes every cup for."""
+VIDEOS = "videos"
+"""Subfolder with ``trial-NNN.mp4`` of the first trials."""
+_WATCHABLE_PX = 192
+"""Videos are enlarged to at least this."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One trial, as a worker process receives it."""
+
+    trial: int
+    task: Task
+    policy: Path
+    episodes: Episodes
+    evaluation: Evaluation
+    video: Path | None
+
+
+def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
+    """Writes ``trials.parquet`` and ``videos/``; returns NMAE with intervals, per cup and kind of cup."""
+    evaluation, ablation = experiment.evaluation, str(inputs.partition)
+    (out / VIDEOS).mkdir()
+    jobs = [
+        _Job(
+            trial=trial,
+            task=task,
+            policy=inputs.one("policy"),
+            episodes=experiment.episodes,
+            evaluation=evaluation,
+            video=out / VIDEOS / f"trial-{trial:03d}.mp4" if trial < evaluation.videos else None,
+        )
+        for trial, task in enumerate(plan(experiment))
+    ]
+    engine = make_engine(experiment.compute.engine, experiment.compute.workers)
+    pours = engine.map(_carry_out, jobs, progress, "trials")
+    trials = [_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
+    write_trials(out, trials)
+    progress.say(_decision_times(pours))
+    return summarise(
+        trials,
+        average_capacity_ml=AVERAGE_CAPACITY_ML,
+        bootstrap=Bootstrap(evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap")),
+    )
+
+
+@lru_cache(maxsize=1)
+def _policy(folder: Path) -> Policy:
+    """Loaded once per worker process."""
+    return load_policy(folder)
+
+
+def _carry_out(job: _Job) -> Pour:
+    policy = _policy(job.policy)
+    lab = EmulatedLab(
+        job.episodes,
+        job.evaluation,
+        audio_window_s=policy.audio_window_s,
+        look_every=policy.executed,
+        record=job.video is not None,
+    )
+    result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
+    if job.video is not None:
+        _write_recording(job.video, lab.recording())
+    return result
+
+
+def _row(job: _Job, result: Pour, ablation: str) -> Trial:
+    receiver = job.task.receiver
+    return Trial(
+        trial=job.trial,
+        ablation=ablation,
+        lab=job.evaluation.lab,
+        container=receiver.name,
+        opaque=receiver.opaque,
+        goal_fraction=job.task.goal_fraction,
+        target_ml=job.task.goal_fraction * receiver.capacity_ml,
+        capacity_ml=receiver.capacity_ml,
+        poured_ml=result.end.poured_ml,
+        spilled_ml=result.end.spilled_ml,
+        in_pitcher_ml=result.end.in_pitcher_ml,
+        duration_s=result.duration_s,
+        outcome=result.outcome,
+        seed=job.task.seed,
+    )
+
+
+def _write_recording(path: Path, recording: Recording) -> None:
+    """Enlarged by a whole factor without smoothing: what is seen are the policy's own pixels."""
+    factor = -(-_WATCHABLE_PX // recording.rgb[0].shape[0])
+    frames = (frame.repeat(factor, axis=0).repeat(factor, axis=1) for frame in recording.rgb)
+    write_video(path, frames, fps=recording.rate_hz, sound=recording.waveform)
+
+
+def _decision_times(pours: Sequence[Pour]) -> str:
+    """One line; computing times stay out of the output, whose bytes must not depend on the machine's load."""
+    milliseconds = 1e3 * np.concatenate([result.decision_s for result in pours])
+    median, slow = np.percentile(milliseconds, [50, 99])
+    return f"{len(milliseconds)} decisions, {median:.1f} ms in the median, 99 % within {slow:.1f} ms"

@@ -1,0 +1,93 @@
+"""The receding-horizon loop: look, predict a chunk of actions, carry out the first few, look again.
+
+The actions at the head of a chunk answer a moment that has passed when they reach the arm. They are skipped, as many
+as the lab's latency has steps, so that what is carried out was predicted for the time at which it takes effect
+(latency matching, as in Universal Manipulation Interface, arXiv 2402.10329, section III-C).
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from multigen_core.lab.robot import Lab, Readings, Task
+from multigen_core.policy.contract import Policy
+from multigen_core.records import Outcome
+
+__all__ = ["STARTED_ML", "UPRIGHT_RAD", "Pour", "pour"]
+
+STARTED_ML = 3.0
+"""Less than this out of the pitcher is not yet a pour."""
+EMPTY_ML = 3.0
+"""With less than this in the pitcher nothing that the policy does matters any more."""
+UPRIGHT_RAD = math.radians(20.0)
+"""Below this tilt no pitcher of the project pours."""
+RETREAT_RAD_S = math.radians(30.0)
+RETREAT_LIMIT_S = 6.0
+
+
+@dataclass(frozen=True)
+class Pour:
+    """How a trial went."""
+
+    outcome: Outcome
+    end: Readings
+    """After the pitcher was put upright and nothing dripped any more."""
+    duration_s: float
+    """Until the policy had stopped or was stopped."""
+    decision_s: tuple[float, ...]
+    """Computing time of every decision."""
+
+
+def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour:
+    """One trial. It ends when the pitcher is upright again after having poured, when it is empty, when the time is
+    up, or at once when an action is not a number; whatever the reason, the pitcher is then put upright."""
+    readings = lab.start(task)
+    skipped = round(lab.latency_s * lab.rate_hz)
+    decision_s: list[float] = []
+    outcome: Outcome | None = None
+    seeds = _decision_seeds(task.seed)
+    while outcome is None:
+        observation = lab.observe()
+        before_s = time.perf_counter()
+        chunk = policy.act(observation, next(seeds))
+        decision_s.append(time.perf_counter() - before_s)
+        first = min(skipped, len(chunk) - policy.executed)
+        for action in chunk[first : first + policy.executed]:
+            if not np.isfinite(action).all():
+                outcome = "aborted"
+                break
+            readings = lab.act(action)
+            outcome = _verdict(readings, max_duration_s)
+            if outcome is not None:
+                break
+    duration_s = readings.time_s
+    _retreat(lab, readings)
+    return Pour(outcome=outcome, end=lab.finish(), duration_s=duration_s, decision_s=tuple(decision_s))
+
+
+def _verdict(readings: Readings, max_duration_s: float) -> Outcome | None:
+    """Why the trial is over; None while it is not."""
+    started = readings.poured_ml + readings.spilled_ml >= STARTED_ML
+    if started and readings.tilt_rad <= UPRIGHT_RAD:
+        return "stopped"
+    if readings.in_pitcher_ml < EMPTY_ML:
+        return "pitcher_empty"
+    if readings.time_s >= max_duration_s - 1e-6:
+        return "never_stopped" if started else "never_started"
+    return None
+
+
+def _retreat(lab: Lab, readings: Readings) -> None:
+    """Un-tilts in place; what runs out meanwhile counts."""
+    stop = readings.time_s + RETREAT_LIMIT_S
+    while readings.tilt_rad > UPRIGHT_RAD and readings.time_s < stop:
+        readings = lab.act(np.array([0.0, 0.0, -RETREAT_RAD_S], np.float32))
+
+
+def _decision_seeds(seed: int) -> Iterator[int]:
+    generator = np.random.default_rng(seed)
+    while True:
+        yield int(generator.integers(2**31))

@@ -1,0 +1,152 @@
+"""The emulated lab: the simulated arm and liquid, unseen cups under unseen lights, physical sound, and real latencies.
+
+It stands in for a robot where there is none. Its sound is physics (``acoustics``), computed from the true flow, air
+column and fall height of every control step: nothing that the audio model learned is played here.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from multigen_core.acoustics.sound_scene import draw_sound_scene
+from multigen_core.acoustics.synthesiser import StreamingSynthesiser
+from multigen_core.experiment import Episodes, Evaluation
+from multigen_core.lab.conditions import LAB_RANGES, LAB_SOUND_RANGES
+from multigen_core.lab.robot import Readings, Task
+from multigen_core.lab.sensors import ActionLine, Camera, Microphone
+from multigen_core.records import Observation
+from multigen_core.simulation.randomisation import draw_setup
+from multigen_core.simulation.world import PouringWorld, WorldState
+
+__all__ = ["EmulatedLab", "Recording"]
+
+_SETTLE_S = 2.0
+"""Longest wait for the last drops."""
+_STILL_ML = 0.5
+"""In flight: less than this will not change a reading."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A trial to look at and listen to: without latencies, picture and sound together."""
+
+    rgb: list[UInt8[np.ndarray, "H W 3"]]
+    waveform: Float32[np.ndarray, " S"]
+    """What the lab's microphone heard."""
+    rate_hz: float
+
+
+class EmulatedLab:
+    """A member of the family of labs (contract: ``lab.robot.Lab``)."""
+
+    name = "emulated"
+
+    def __init__(
+        self,
+        episodes: Episodes,
+        evaluation: Evaluation,
+        *,
+        audio_window_s: float,
+        look_every: int,
+        record: bool = False,
+    ) -> None:
+        """``look_every``: control steps between decisions; the camera renders no more often unless ``record``."""
+        self.rate_hz = episodes.rate_hz
+        self.latency_s = evaluation.arm_latency_s + max(evaluation.camera_latency_s, evaluation.microphone_latency_s)
+        self._episodes = episodes
+        self._evaluation = evaluation
+        self._audio_window_s = audio_window_s
+        self._look_every = look_every
+        self._record = record
+
+    def start(self, task: Task) -> Readings:
+        """Draws everything but cup and goal from ``LAB_RANGES`` by the task's seed."""
+        goal = (task.goal_fraction, task.goal_fraction)
+        ranges = replace(LAB_RANGES, receivers=(task.receiver,), goal_fraction=goal)
+        self._receiver, self._goal_fraction = task.receiver, task.goal_fraction
+        self._world = PouringWorld(
+            draw_setup(task.seed, ranges),
+            image_px=self._episodes.image_px,
+            rate_hz=self.rate_hz,
+            particle_ml=self._episodes.particle_ml,
+            timestep_s=self._episodes.timestep_s,
+            solver_iterations=self._episodes.solver_iterations,
+        )
+        rng = np.random.default_rng([task.seed, 1])
+        self._sound = StreamingSynthesiser(
+            draw_sound_scene(rng, task.receiver.material, LAB_SOUND_RANGES),
+            radius_m=task.receiver.mouth_radius_m,
+            height_m=task.receiver.height_m,
+            seed=int(rng.integers(2**31)),
+            rate_hz=self.rate_hz,
+        )
+        evaluation = self._evaluation
+        self._camera = Camera(
+            latency_s=evaluation.camera_latency_s, rate_hz=self.rate_hz, look_every=self._look_every
+        )
+        self._microphone = Microphone(latency_s=evaluation.microphone_latency_s, window_s=self._audio_window_s)
+        self._arm = ActionLine(latency_s=evaluation.arm_latency_s, rate_hz=self.rate_hz)
+        self._step = 0
+        self._frames: list[UInt8[np.ndarray, "H W 3"]] = []
+        self._heard: list[Float32[np.ndarray, " samples"]] = []
+        # The microphone has been on for a while: the buffer holds the room, not digital silence.
+        for _ in range(int(np.ceil(self._microphone.memory_s * self.rate_hz))):
+            self._microphone.hear(self._listen(self._world.state))
+        self._look()
+        return self._readings(self._world.state)
+
+    def observe(self) -> Observation:
+        return Observation(
+            rgb=self._camera.newest(self._step),
+            waveform=self._microphone.window(),
+            joints_rad=np.asarray(self._world.state.joints_rad, np.float32),
+            goal_fraction=self._goal_fraction,
+        )
+
+    def act(self, action: Float32[np.ndarray, " 3"]) -> Readings:
+        state = self._world.step(self._arm.send(action))
+        self._step += 1
+        block = self._listen(state)
+        self._microphone.hear(block)
+        if self._record:
+            self._heard.append(block)
+        self._look()
+        return self._readings(state)
+
+    def finish(self) -> Readings:
+        readings = self._readings(self._world.state)
+        for _ in range(round(_SETTLE_S * self.rate_hz)):
+            readings = self.act(np.zeros(3, np.float32))
+            if self._world.state.in_flight_ml < _STILL_ML:
+                break
+        return readings
+
+    def recording(self) -> Recording:
+        """The trial so far; frames and sound are kept only with ``record``."""
+        frames = self._frames[1:]
+        sound = np.concatenate(self._heard) if self._heard else np.zeros(0, np.float32)
+        return Recording(rgb=frames, waveform=sound, rate_hz=self.rate_hz)
+
+    def _look(self) -> None:
+        due = self._camera.due(self._step)
+        if not (due or self._record):
+            return
+        rgb = self._world.rgb()
+        if due:
+            self._camera.take(self._step, rgb)
+        if self._record:
+            self._frames.append(rgb)
+
+    def _listen(self, state: WorldState) -> Float32[np.ndarray, " samples"]:
+        """The physical sound of the step that led to ``state``."""
+        return self._sound.step(state.flow_ml_s, self._receiver.height_m - state.level_m, state.fall_height_m)
+
+    def _readings(self, state: WorldState) -> Readings:
+        return Readings(
+            time_s=state.time_s,
+            tilt_rad=state.tilt_rad,
+            poured_ml=state.poured_ml,
+            spilled_ml=state.spilled_ml,
+            in_pitcher_ml=state.in_pitcher_ml,
+        )

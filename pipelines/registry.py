@@ -1,0 +1,117 @@
+"""The model registry: every trained model becomes a version; aliases say which one is tried and which one is used."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multigen_core.experiment import Experiment
+from multigen_core.records import SAMPLE_RATE_HZ
+from multigen_core.stages import Stage
+from pipelines.resources.mlflow import StepRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
+
+__all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "register", "version_at"]
+
+AUDIO, POLICY = "multigen-audio", "multigen-policy"
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+SERVING = Path(__file__).parent / "serving"
+
+
+def register(
+    stage: Stage, partition: str | None, place: Path, run: StepRun, experiment: Experiment, md5: str
+) -> None:
+    """Registers what the stage trained, if it trains a model that is served; the same weights give no second version.
+
+    The newest version of the ablation that ``champion.ablation`` names, and of the sound model, is the challenger.
+    """
+    served = _SERVED.get(stage.name)
+    if served is None:
+        return
+    tags = {"dvc_md5": md5} | ({"ablation": partition} if partition else {})
+    version = _known(run.client, served.name, tags) or _log(served, place, run, experiment, tags)
+    if partition in (None, experiment.champion.ablation):
+        run.client.set_registered_model_alias(served.name, CHALLENGER, version)
+    run.tag("registered_model", f"{served.name}/{version}")
+
+
+def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
+    """The version the alias points at; None when the alias or the model does not exist."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        return None
+
+
+@dataclass(frozen=True)
+class _Served:
+    name: str
+    code: Path
+    signature: Callable[[Experiment], "ModelSignature"]
+
+
+def _known(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str | None:
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if tags.items() <= version.tags.items():
+            return str(version.version)
+    return None
+
+
+def _log(served: _Served, place: Path, run: StepRun, experiment: Experiment, tags: Mapping[str, str]) -> str:
+    import mlflow
+
+    info = mlflow.pyfunc.log_model(
+        name=served.name,
+        python_model=str(served.code),
+        artifacts={"weights": str(place)},
+        signature=served.signature(experiment),
+        pip_requirements=["multigen"],
+    )
+    if run.client.search_registered_models(f"name = '{served.name}'") == []:
+        run.client.create_registered_model(served.name)
+    version = run.client.create_model_version(
+        served.name, info.model_uri, run_id=run.run_id, tags=dict(tags), model_id=info.model_id
+    )
+    return str(version.version)
+
+
+def _policy_signature(experiment: Experiment) -> "ModelSignature":
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+
+    side = experiment.episodes.image_px
+    samples = round(experiment.policy.audio_window_s * SAMPLE_RATE_HZ)
+    inputs = Schema(
+        [
+            TensorSpec(np.dtype("uint8"), (-1, side, side, 3), "rgb"),
+            TensorSpec(np.dtype("float32"), (-1, samples), "waveform"),
+            TensorSpec(np.dtype("float32"), (-1, 7), "joints_rad"),
+            TensorSpec(np.dtype("float32"), (-1,), "goal_fraction"),
+        ]
+    )
+    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, experiment.policy.chunk, 3))])
+    return ModelSignature(inputs, outputs, ParamSchema([ParamSpec("seed", "long", 0)]))
+
+
+def _audio_signature(experiment: Experiment) -> "ModelSignature":
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+
+    inputs = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, -1))])
+    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1))])
+    params = ParamSchema([ParamSpec("fps", "double", experiment.clips.fps), ParamSpec("seed", "long", 0)])
+    return ModelSignature(inputs, outputs, params)
+
+
+_SERVED = {
+    "audio_model": _Served(AUDIO, SERVING / "audio.py", _audio_signature),
+    "policy": _Served(POLICY, SERVING / "policy.py", _policy_signature),
+}

@@ -1,0 +1,1 @@
+"""What asset bodies are handed: computing, data versions, tracking."""

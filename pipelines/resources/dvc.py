@@ -1,0 +1,66 @@
+"""Data versions: DVC's command line, called one at a time.
+
+DVC owns the output folders through dvc.yaml, so an output is recorded with ``dvc commit`` after it was computed.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock
+from ruamel.yaml import YAML
+
+from multigen_core.errors import UserError
+from multigen_core.stages import output_of, stage_named
+from pipelines.project import STATE, address, project_root
+
+__all__ = ["Dvc"]
+
+
+class Dvc(dg.ConfigurableResource):
+    """The project's data versions. DVC's own lock waits only 3 s, so calls queue at a lock of ours."""
+
+    root: str = str(project_root())
+
+    def commit(self, stage: str, partition: str | None) -> str:
+        """Records the stage's finished output, inputs and params in dvc.lock; returns the output's ``.dir`` md5.
+
+        Raises UserError with DVC's last line when it refuses.
+        """
+        self._call("commit", "--force", "--quiet", address(stage, partition))
+        md5 = self.recorded(stage, partition)
+        if md5 is None:
+            raise UserError(f"dvc commit wrote no version of {address(stage, partition)!r} into dvc.lock: is it in dvc.yaml?")
+        return md5
+
+    def recorded(self, stage: str, partition: str | None) -> str | None:
+        """The md5 of the stage's output in dvc.lock; None when there is none."""
+        lock = Path(self.root, "dvc.lock")
+        if not lock.is_file():
+            return None
+        entry = (YAML(typ="safe").load(lock) or {}).get("stages", {}).get(address(stage, partition), {})
+        place = output_of(stage_named(stage), partition).as_posix()
+        found = [out["md5"] for out in entry.get("outs", []) if out["path"] == place]
+        return found[0] if found else None
+
+    def changed(self) -> set[str]:
+        """Addresses (``stage@partition``) whose code, params, inputs or output differ from what dvc.lock records."""
+        report = json.loads(self._call("status", "--json"))
+        return set(report)
+
+    def _call(self, *arguments: str) -> str:
+        root = Path(self.root)
+        if not (root / ".dvc").is_dir():
+            raise UserError(f"{root} holds no .dvc folder: run from the root of a clone, or run `dvc init` there")
+        (root / STATE).mkdir(exist_ok=True)
+        with FileLock(root / STATE / "dvc.lock"):
+            call = subprocess.run(
+                [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
+            )
+        if call.returncode:
+            lines = [line for line in call.stderr.splitlines() if line.strip()]
+            wrong = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no message")
+            raise UserError(f"`dvc {' '.join(arguments)}` failed: {wrong.removeprefix('ERROR: ')}")
+        return call.stdout

@@ -1,0 +1,1 @@
+"""The registered models, as code that MLflow runs to load them."""
