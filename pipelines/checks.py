@@ -35,5 +35,7 @@ def _verdict(law: Law, folder: Path, experiment: Experiment) -> dg.AssetCheckRes
         check_name=law.name,
         passed=not violations,
         description=violations[0] if violations else None,
-        metadata={"violations": dg.MetadataValue.md("\n".join(f"- {line}" for line in violations))} if violations else {},
+        metadata={"violations": dg.MetadataValue.md("\n".join(f"- {line}" for line in violations))}
+        if violations
+        else {},
     )

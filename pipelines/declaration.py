@@ -1,15 +1,19 @@
 """Turns a row of the stage table into a Dagster asset, so that both always say the same."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 
 import multigen_core
 from multigen_core.stages import Stage, stage_named
-from pipelines import automation, checks
+from pipelines import checks
+from pipelines.automation import WHEN_DATA_CHANGED
 from pipelines.partitions import partitions_def_of, upstream_of
+from pipelines.resources.compute import Compute
+from pipelines.resources.dvc import Dvc
+from pipelines.resources.mlflow import Mlflow
+from pipelines.step import run_stage
 
 __all__ = ["CORES", "GPU", "code_version", "group_of", "stage_asset"]
 
@@ -21,27 +25,27 @@ CORES = "cores"
 CODE = Path(multigen_core.__file__).parent
 
 
-def stage_asset(
-    *, kinds: set[str], owner: str, pool: str
-) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
-    """Declares the asset of the stage that is named like the decorated body."""
+def stage_asset(name: str, description: str, *, kinds: set[str], owner: str, pool: str) -> dg.AssetsDefinition:
+    """The asset of the stage ``name``; ``kinds`` and ``owner`` are what Dagster's page shows beside it."""
+    stage = stage_named(name)
 
-    def declare(body: Callable[..., dg.MaterializeResult]) -> dg.AssetsDefinition:
-        stage = stage_named(body.__name__)
-        return dg.asset(
-            name=stage.name,
-            deps=upstream_of(stage),
-            partitions_def=partitions_def_of(stage),
-            group_name=group_of(stage),
-            code_version=code_version(stage),
-            check_specs=checks.specs_of(stage),
-            automation_condition=automation.WHEN_DATA_CHANGED if stage.inputs else None,
-            owners=[f"team:{owner}"],
-            kinds=kinds,
-            pool=pool,
-        )(body)
+    @dg.asset(
+        name=name,
+        description=description,
+        deps=upstream_of(stage),
+        partitions_def=partitions_def_of(stage),
+        group_name=group_of(stage),
+        code_version=code_version(stage),
+        check_specs=checks.specs_of(stage),
+        automation_condition=WHEN_DATA_CHANGED if stage.inputs else None,
+        owners=[f"team:{owner}"],
+        kinds=kinds,
+        pool=pool,
+    )
+    def body(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
+        return run_stage(context, compute, dvc, mlflow)
 
-    return declare
+    return body
 
 
 def group_of(stage: Stage) -> str:

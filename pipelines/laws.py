@@ -14,7 +14,7 @@ from multigen_core.experiment import Experiment
 if TYPE_CHECKING:
     from multigen_core.dataset.lerobot import Shard
 
-__all__ = ["LAWS", "Law", "SILENCE_DBFS", "curve_violations", "trial_violations"]
+__all__ = ["LAWS", "SILENCE_DBFS", "Law", "curve_violations", "trial_violations"]
 
 SILENCE_DBFS = -70.0
 """Mean level below which a sound counts as silent; 16-bit noise lies near -98 dBFS, a quiet room near -60."""
@@ -181,7 +181,11 @@ def trial_violations(rows: list[dict], trials: int) -> Iterator[str]:
 
 def _report_complete(folder: Path, experiment: Experiment) -> Iterator[str]:
     summary = json.loads((folder / "summary.json").read_text())
-    missing = [key for key in ("profile", "lab", "embedded", "git_commit", "ablations", "audio", "wall_s") if key not in summary]
+    missing = [
+        key
+        for key in ("profile", "lab", "embedded", "git_commit", "ablations", "audio", "wall_s")
+        if key not in summary
+    ]
     if missing:
         yield f"summary.json lacks {', '.join(missing)}"
     absent = set(experiment.policy.ablations) - set(summary.get("ablations", {}))
@@ -207,7 +211,9 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "audio_model": (_WEIGHTS,),
     "episodes": (
         Law("episode_lengths", "All curves and videos of an episode have its number of steps.", _episode_lengths),
-        Law("mass_conserved", "No liquid appears or vanishes, and no cup holds more than its capacity.", _mass_conserved),
+        Law(
+            "mass_conserved", "No liquid appears or vanishes, and no cup holds more than its capacity.", _mass_conserved
+        ),
     ),
     "audiovisual": _SOUND,
     "noise_augmented": _SOUND,

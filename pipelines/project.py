@@ -26,5 +26,3 @@ def load_experiment(root: Path) -> experiments.Experiment:
 def address(asset: str, partition: str | None) -> str:
     """``asset`` or ``asset@partition``: the name DVC, the journal and the terminal use for one asset partition."""
     return f"{asset}@{partition}" if partition else asset
-
-

@@ -22,9 +22,7 @@ CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 SERVING = Path(__file__).parent / "serving"
 
 
-def register(
-    stage: Stage, partition: str | None, place: Path, run: StepRun, experiment: Experiment, md5: str
-) -> None:
+def register(stage: Stage, partition: str | None, place: Path, run: StepRun, experiment: Experiment, md5: str) -> None:
     """Registers what the stage trained, if it trains a model that is served; the same weights give no second version.
 
     The newest version of the ablation that ``champion.ablation`` names, and of the sound model, is the challenger.

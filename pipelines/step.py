@@ -21,9 +21,7 @@ from pipelines.resources.mlflow import Mlflow
 __all__ = ["extend_journal", "partition_of", "run_stage", "step_tags", "user_errors_as_failures"]
 
 
-def run_stage(
-    context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow
-) -> dg.MaterializeResult:
+def run_stage(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
     """Materializes the stage of the asset's name for the run's partition.
 
     An output that breaks a law is kept to be looked at but gets no data version, so it stays stale.
@@ -46,7 +44,7 @@ def run_stage(
             run.file(page)
         metadata = previews.figures(summary) | previews.pictures(stage, place, progress.curves)
         metadata |= {"folder": dg.MetadataValue.path(place), "MLflow run": dg.MetadataValue.url(run.page)}
-        metadata["wall time [s]"] = round(time.monotonic() - started_s, 1)
+        metadata["wall time [s]"] = dg.MetadataValue.float(time.monotonic() - started_s)
         verdicts = checks.hold(stage, place, experiment)
         if not all(verdict.passed for verdict in verdicts):
             return dg.MaterializeResult(metadata=metadata, check_results=verdicts)

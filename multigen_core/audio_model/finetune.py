@@ -77,7 +77,7 @@ class FlowMatching(lightning.LightningModule):
         """Mean squared error of the predicted velocity."""
         t = batch.t[:, None, None]
         xt = (1.0 - t) * batch.x0 + t * batch.x1
-        velocity = network(xt, batch.t, batch.features, batch.conditioned)
+        velocity = network(xt, batch.t, network.sight(batch.features, batch.conditioned))
         return (velocity - (batch.x1 - batch.x0)).square().mean()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

@@ -46,6 +46,8 @@ FRAMES_PER_TOKEN = 2
 TOKEN_RATE_HZ = FRAME_RATE_HZ / FRAMES_PER_TOKEN
 """31.25 tokens per second."""
 WEIGHTS = "weights.safetensors"
+_WAVE_OCTAVES = 3
+_WAVES = 1 + 2 * _WAVE_OCTAVES
 
 
 @dataclass(frozen=True)
@@ -103,26 +105,33 @@ def token_times_s(tokens: int) -> Float[np.ndarray, " tokens"]:
 
 
 class _Block(nn.Module):
-    """Attention and MLP, each scaled, shifted and gated per token (adaLN-zero, Peebles and Xie 2023)."""
+    """Attention and MLP, scaled, shifted and gated by flow time (adaLN-zero, Peebles and Xie 2023).
+
+    The MLP is also scaled and shifted per token by what the token sees. That part does not depend on the flow time,
+    so that sampling computes it once for all steps.
+    """
 
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.modulation = nn.Linear(hidden, 6 * hidden)
+        self.by_time = nn.Linear(hidden, 6 * hidden)
+        self.by_sight = nn.Linear(hidden, 2 * hidden)
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
         self.query_key_value = nn.Linear(hidden, 3 * hidden)
         self.project = nn.Linear(hidden, hidden)
-        self.mlp = nn.Sequential(nn.Linear(hidden, 3 * hidden), nn.GELU("tanh"), nn.Linear(3 * hidden, hidden))
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+        self.mlp = nn.Sequential(nn.Linear(hidden, 3 * hidden), nn.SiLU(), nn.Linear(3 * hidden, hidden))
+        nn.init.zeros_(self.by_time.weight)
+        nn.init.zeros_(self.by_time.bias)
 
-    def forward(self, x: Tensor, c: Tensor, rotation: Tensor, band: Tensor) -> Tensor:
-        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.modulation(c).chunk(6, dim=-1)
+    def forward(self, x: Tensor, time: Tensor, sight: Tensor, rotation: Tensor, band: Tensor) -> Tensor:
+        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.by_time(time)[:, None].chunk(6, dim=-1)
+        seen_shift, seen_scale = sight.chunk(2, dim=-1)
         y = self.norm(x) * (1.0 + scale) + shift
         q, k, v = self.query_key_value(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, h, N, d)
         y = functional.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v, attn_mask=band)
         x = x + gate * self.project(y.transpose(1, 2).flatten(2))
-        return x + mlp_gate * self.mlp(self.norm(x) * (1.0 + mlp_scale) + mlp_shift)
+        y = self.norm(x) * (1.0 + mlp_scale + seen_scale) + (mlp_shift + seen_shift)
+        return x + mlp_gate * self.mlp(y)
 
 
 class PocketTransformer(nn.Module):
@@ -133,39 +142,54 @@ class PocketTransformer(nn.Module):
         hidden = config.hidden
         self.config = config
         self.enter = nn.Linear(FRAMES_PER_TOKEN * MELS, hidden)
-        # A short stretch of features around the token: half a second of history tells rates from levels.
-        self.watch = nn.Conv1d(len(FEATURES), hidden, kernel_size=9, padding=4, padding_mode="replicate")
-        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden))
-        self.no_condition = nn.Parameter(torch.zeros(hidden))
-        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        # A short stretch of features around the token: a quarter of a second tells rates from levels.
+        self.watch = nn.Conv1d(_WAVES * len(FEATURES), hidden, kernel_size=9, padding=4, padding_mode="replicate")
+        self.understand = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden))
+        self.blind = nn.Parameter(torch.zeros(hidden))
+        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.blocks = nn.ModuleList(_Block(hidden, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
-        self.last_modulation = nn.Linear(hidden, 2 * hidden)
         self.leave = nn.Linear(hidden, FRAMES_PER_TOKEN * MELS)
-        for layer in (self.last_modulation, self.leave):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def sight(
+        self, features: Float[Tensor, "batch tokens features"], conditioned: Bool[Tensor, " batch"]
+    ) -> list[Tensor]:
+        """What the tokens see: one tensor for the entrance and one per block. ``features`` are normalised.
+
+        Items that are not ``conditioned`` get a learned vector instead.
+        """
+        seen = self.watch(_waves(features).transpose(1, 2)).transpose(1, 2)
+        c = torch.where(conditioned[:, None, None], self.understand(seen), self.blind)  # (B, N, D)
+        active = functional.silu(c)
+        return [c, *(block.by_sight(active) for block in self.blocks)]
 
     def forward(
-        self,
-        xt: Float[Tensor, "batch tokens channels"],
-        t: Float[Tensor, " batch"],
-        features: Float[Tensor, "batch tokens features"],
-        conditioned: Bool[Tensor, " batch"],
+        self, xt: Float[Tensor, "batch tokens channels"], t: Float[Tensor, " batch"], sight: list[Tensor]
     ) -> Float[Tensor, "batch tokens channels"]:
-        """``features`` are normalised; items that are not ``conditioned`` do not see them."""
-        seen = self.condition(self.watch(features.transpose(1, 2)).transpose(1, 2))
-        c = torch.where(conditioned[:, None, None], seen, self.no_condition)  # (B, N, D)
-        x = self.enter(xt) + c
-        c = functional.silu(c + self.time(_time_embedding(t, self.config.hidden))[:, None])
+        """Velocity, preconditioned for data of unit variance (Karras et al. 2022, for straight paths).
+
+        ``v = (2t - 1) / s^2 xt + F / s`` with ``s^2 = t^2 + (1 - t)^2`` is exact for white data with F = 0, and leaves
+        the network F a target of unit variance at every t. The noise need not pass through its narrow middle.
+        """
+        entrance, *sights = sight
+        spread = (t.square() + (1.0 - t).square())[:, None, None]
+        x = self.enter(xt * spread.rsqrt()) + entrance
+        time = self.time(_time_embedding(t, self.config.hidden))
         rotation = _rotation(xt.shape[1], self.config.hidden // self.config.heads).to(xt.device)
         position = torch.arange(xt.shape[1], device=xt.device)
         band = (position[:, None] - position[None]).abs() <= self.config.reach
-        for block in self.blocks:
-            x = block(x, c, rotation, band)
-        shift, scale = self.last_modulation(c).chunk(2, dim=-1)
-        velocity: Tensor = self.leave(self.norm(x) * (1.0 + scale) + shift)
-        return velocity
+        for block, seen in zip(self.blocks, sights, strict=True):
+            x = block(x, time, seen, rotation, band)
+        skip = (2.0 * t - 1.0)[:, None, None] / spread
+        return skip * xt + self.leave(self.norm(x)) * spread.rsqrt()
+
+
+def _waves(features: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch waves"]:
+    """Each feature beside sines and cosines of it: a network reads fine differences from them more easily."""
+    angles = [features * (torch.pi / 4.0 * 2.0**octave) for octave in range(_WAVE_OCTAVES)]
+    return torch.cat([features, *(angle.sin() for angle in angles), *(angle.cos() for angle in angles)], dim=-1)
 
 
 def _time_embedding(t: Float[Tensor, " batch"], size: int) -> Float[Tensor, "batch size"]:
@@ -205,7 +229,7 @@ class PocketAudioModel:
         tokens = -(-samples // (HOP * FRAMES_PER_TOKEN))
         features = features_at(mask_features(masks, fps=fps), token_times_s(tokens), fps=fps)
         mel = self.sample(torch.from_numpy(features), seed=seed)
-        waveform = vocode(mel.T[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
+        waveform = vocode(mel[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
         return np.clip(waveform.numpy(), -1.0, 1.0).astype(np.float32)
 
     @torch.inference_mode()
@@ -219,10 +243,10 @@ class PocketAudioModel:
         generator = torch.Generator().manual_seed(seed)
         xt = torch.randn(1, len(features), FRAMES_PER_TOKEN * MELS, generator=generator).to(device)
         pair = self.normaliser.features(features)[None].expand(2, -1, -1).to(device)
-        conditioned = torch.tensor([True, False], device=device)
+        sight = self.network.sight(pair, torch.tensor([True, False], device=device))
         for step in range(config.sampling_steps):
             t = torch.full((2,), step / config.sampling_steps, device=device)
-            seen, blind = self.network(xt.expand(2, -1, -1), t, pair, conditioned).chunk(2)
+            seen, blind = self.network(xt.expand(2, -1, -1), t, sight).chunk(2)
             xt = xt + (blind + config.guidance * (seen - blind)) / config.sampling_steps
         return self.normaliser.mel_inverse(tokens_to_mel(xt[0]).cpu())
 

@@ -12,42 +12,48 @@ __all__ = ["vocode"]
 
 _MOMENTUM = 0.99
 """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013)."""
-_TINY = 1e-9
+_TINY = 1e-12
+_OVERLAP = N_FFT // HOP
+_PAD = (N_FFT - HOP) // 2
+"""As in :mod:`multigen_core.spectrogram`: frame ``k`` covers the samples from ``256 k - 384`` on."""
 
 
 @cache
-def _inverse_filters() -> Float[Tensor, "bins mels"]:
-    return torch.linalg.pinv(mel_filters())
+def _inverse_filters() -> Float[Tensor, "mels bins"]:
+    return torch.linalg.pinv(mel_filters()).T.contiguous()
 
 
 def vocode(
-    log_mel: Float[Tensor, "batch mels frames"], *, iterations: int, seed: int
+    log_mel: Float[Tensor, "batch frames mels"], *, iterations: int, seed: int
 ) -> Float[Tensor, "batch samples"]:
     """Waveforms of ``frames * 256`` samples whose log-mel is near the given one.
 
     The first phase is drawn from ``seed``; every item of the batch gets the same draw, so an item's sound does not
     depend on its neighbours.
     """
-    target = (_inverse_filters().to(log_mel.device) @ 10.0**log_mel).clamp(min=0.0)
-    # Frame k of the log-mel is centred at sample 256 k + 128. One repeated frame at each end covers the two half hops
-    # that lie outside the first and last centre.
-    target = torch.cat([target[..., :1], target, target[..., -1:]], dim=-1)
-    samples = (target.shape[-1] - 1) * HOP
-    window = torch.hann_window(N_FFT, device=log_mel.device)
-
-    def to_waveform(spectrum: Tensor) -> Tensor:
-        return torch.istft(spectrum, N_FFT, HOP, window=window, length=samples)
-
-    def to_spectrum(waveform: Tensor) -> Tensor:
-        return torch.stft(waveform, N_FFT, HOP, window=window, return_complex=True)
-
+    target = (10.0**log_mel @ _inverse_filters().to(log_mel.device)).clamp(min=0.0)  # (B, frames, bins)
     generator = torch.Generator().manual_seed(seed)
-    angle = 2.0 * torch.pi * torch.rand(target.shape[1:], generator=generator)
-    phase = torch.polar(torch.ones_like(angle), angle).to(target.device)
-    before = torch.zeros_like(target, dtype=phase.dtype)
+    angle = (2.0 * torch.pi * torch.rand(target.shape[1:], generator=generator)).to(target.device)
+    phase = torch.polar(torch.ones_like(target), angle.expand_as(target))
+    window = torch.hann_window(N_FFT, device=target.device)
+    norm = _overlap_add((window**2).expand(1, target.shape[1], -1)).clamp(min=1e-3)
+
+    def padded_waveform(spectrum: Tensor) -> Tensor:
+        return _overlap_add(torch.fft.irfft(spectrum) * window) / norm
+
+    before = torch.zeros_like(phase)
     for _ in range(iterations):
-        rebuilt = to_spectrum(to_waveform(target * phase))
+        rebuilt = torch.fft.rfft(padded_waveform(target * phase).unfold(-1, N_FFT, HOP) * window)
         phase = rebuilt - before * (_MOMENTUM / (1.0 + _MOMENTUM))
-        phase = phase / (phase.abs() + _TINY)
+        phase = phase * torch.rsqrt(phase.real**2 + phase.imag**2 + _TINY)
         before = rebuilt
-    return to_waveform(target * phase)[..., HOP // 2 : samples - HOP // 2]
+    return padded_waveform(target * phase)[..., _PAD:-_PAD]
+
+
+def _overlap_add(frames: Float[Tensor, "batch frames window"]) -> Float[Tensor, "batch samples"]:
+    """Adds windows that start every ``HOP`` samples; several times faster than ``torch.istft``."""
+    blocks = frames.unflatten(-1, (_OVERLAP, HOP))
+    total = frames.new_zeros(frames.shape[0], frames.shape[1] + _OVERLAP - 1, HOP)
+    for part in range(_OVERLAP):
+        total[:, part : part + frames.shape[1]] += blocks[:, :, part]
+    return total.flatten(1)

@@ -4,6 +4,7 @@ Camera and microphone of a real set-up lag by a few hundred milliseconds. Each s
 both, so the policy learns to act on what is a little old.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from multigen_core.dataset.features import FRONT
 from multigen_core.dataset.lerobot import Shard
 from multigen_core.dataset.sound_window import EDGE_FRAMES, kept_frames, long_log_mel
 from multigen_core.errors import MissingInput
-from multigen_core.records import SAMPLE_RATE_HZ
-from multigen_core.spectrogram import HOP
+from multigen_core.spectrogram import FRAME_RATE_HZ
 
-__all__ = ["AUXILIARY", "LATENCY_S", "Recording", "Windows", "WindowBatch", "read_recordings", "split_episodes"]
+__all__ = ["AUXILIARY", "LATENCY_S", "Recording", "WindowBatch", "Windows", "read_recordings", "split_episodes"]
 
 LATENCY_S = (0.0, 0.4)
 """Range of the lag [s] of camera and of microphone, drawn uniformly and independently for every sample."""
@@ -106,43 +106,56 @@ class Windows:
         self.rate_hz = recordings[0].rate_hz
         self._chunk = chunk
         self._kept = kept_frames(audio_window_s)
-        hops_per_s = SAMPLE_RATE_HZ / HOP
-        self._silence = self._kept + 2 * EDGE_FRAMES + int(np.ceil(LATENCY_S[1] * hops_per_s))
+        # Windows may end before the episode begins: that much silence stands before each recording.
+        self._silence = self._kept + 2 * EDGE_FRAMES + math.ceil(LATENCY_S[1] * FRAME_RATE_HZ)
+        mels = [long_log_mel(recording.waveform, silence=self._silence) for recording in recordings]
 
         lengths = np.array([len(recording.actions) for recording in recordings])
-        mels = [long_log_mel(recording.waveform, silence=self._silence) for recording in recordings]
-        self._step = np.concatenate([np.arange(length) for length in lengths])
-        self._first_mel = np.repeat(np.cumsum([0, *map(len, mels[:-1])]), lengths)  # per step, of its episode
-        ends = np.concatenate([recording.actions for recording in recordings])
-        self._after = np.repeat(np.cumsum(lengths), lengths)  # first step of the next episode
+        last = np.cumsum(lengths)
+        self._first = np.repeat(last - lengths, lengths)  # (N,) first step of the step's episode
+        self._last = np.repeat(last, lengths)  # (N,) one past its last step
+        self._first_mel = np.repeat(np.cumsum([0, *map(len, mels[:-1])]), lengths)  # (N,) its first log-mel frame
 
         self.rgb = torch.from_numpy(np.concatenate([recording.rgb for recording in recordings]))
         self.log_mel = torch.from_numpy(np.concatenate(mels))  # (frames, mels)
         self.joints_rad = torch.from_numpy(np.concatenate([recording.joints_rad for recording in recordings]))
-        self.actions = torch.from_numpy(ends)
+        self.actions = torch.from_numpy(np.concatenate([recording.actions for recording in recordings]))
         self.auxiliary = torch.from_numpy(np.concatenate([recording.auxiliary for recording in recordings]))
         goals = np.repeat([recording.goal_fraction for recording in recordings], lengths)
         self.goal_fraction = torch.from_numpy(goals.astype(np.float32)[:, None])
 
     def __len__(self) -> int:
-        return len(self._step)
+        return len(self._first)
 
-    def batch(self, steps: Int64[np.ndarray, " B"], rng: np.random.Generator) -> WindowBatch:
-        """The windows that end at the given steps, each with lags drawn from ``rng``."""
-        camera_s, microphone_s = rng.uniform(*LATENCY_S, (2, len(steps)))
-        shown = np.maximum(np.floor(self._step[steps] - camera_s * self.rate_hz), 0).astype(int)
-        heard_s = self._step[steps] / self.rate_hz - microphone_s
-        end = self._silence + np.floor(heard_s * SAMPLE_RATE_HZ / HOP).astype(int)  # hops up to the window's end
-        newest = self._first_mel[steps] + end - EDGE_FRAMES
+    def batch(
+        self,
+        steps: Int64[np.ndarray, " B"],
+        *,
+        camera_lag_s: Float64[np.ndarray, " B"],
+        microphone_lag_s: Float64[np.ndarray, " B"],
+    ) -> WindowBatch:
+        """The windows that end at the given steps.
+
+        The image is the newest one that is at least the lag old; the sound ends on the last hop (16 ms) before.
+        """
+        step = steps - self._first[steps]
+        shown = np.maximum(np.floor(step - camera_lag_s * self.rate_hz).astype(int), 0)
+        heard = np.floor((step / self.rate_hz - microphone_lag_s) * FRAME_RATE_HZ).astype(int)
+        newest = self._first_mel[steps] + self._silence + heard - EDGE_FRAMES
         frames = newest[:, None] + np.arange(-self._kept, 0)  # (B, frames)
         ahead = steps[:, None] + np.arange(self._chunk)  # (B, chunk)
-        inside = ahead < self._after[steps][:, None]
-        actions = self.actions[np.minimum(ahead, len(self) - 1)] * torch.from_numpy(inside)[..., None]
+        inside = torch.from_numpy(ahead < self._last[steps][:, None])
         return WindowBatch(
-            rgb=self.rgb[steps - self._step[steps] + shown],
+            rgb=self.rgb[self._first[steps] + shown],
             log_mel=self.log_mel[frames].transpose(1, 2),
             joints_rad=self.joints_rad[steps],
             goal_fraction=self.goal_fraction[steps],
-            actions=actions,
+            actions=self.actions[np.minimum(ahead, len(self) - 1)] * inside[..., None],
             auxiliary=self.auxiliary[steps],
         )
+
+    def random_batch(self, size: int, rng: np.random.Generator) -> WindowBatch:
+        """Windows that end at random steps, each with lags of its own."""
+        camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, size))
+        steps = rng.integers(len(self), size=size)
+        return self.batch(steps, camera_lag_s=camera_lag_s, microphone_lag_s=microphone_lag_s)

@@ -24,7 +24,7 @@ __all__ = [
     "verdict",
 ]
 
-OUTCOMES: tuple[str, ...] = get_args(Outcome)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 Trials = Mapping[str, Sequence[Trial]]
 """Ablation -> its trials."""
@@ -87,9 +87,7 @@ def headlines(trials: Trials, average_capacity_ml: float, bootstrap: Bootstrap) 
 
 def cups(trials: Trials, bootstrap: Bootstrap) -> list[Cup]:
     """One row per cup that was poured into, opaque ones first."""
-    kinds = {
-        (not trial.opaque, trial.container, trial.capacity_ml) for rows in trials.values() for trial in rows
-    }
+    kinds = {(not trial.opaque, trial.container, trial.capacity_ml) for rows in trials.values() for trial in rows}
     return [
         Cup(
             name=name,
@@ -149,8 +147,8 @@ def verdict(trials: Trials, average_capacity_ml: float, bootstrap: Bootstrap) ->
     beside = "below" if heard.nmae.mean < blind.nmae.mean else "not below"
     return (
         f"{claim}. NMAE {heard.nmae.mean:.2f} with generated sound against {seen.nmae.mean:.2f} with vision alone "
-        f"(difference {gain.mean:+.2f}, 95 % interval {gain.low:+.2f} to {gain.high:+.2f}, {len(chosen)} paired trials); "
-        f"with sound it is {beside} the blind reference's {blind.nmae.mean:.2f}."
+        f"(difference {gain.mean:+.2f}, 95 % interval {gain.low:+.2f} to {gain.high:+.2f}, "
+        f"{len(chosen)} paired trials); with sound it is {beside} the blind reference's {blind.nmae.mean:.2f}."
     )
 
 

@@ -1,8 +1,9 @@
 """What the report shows and plays: clips with their masks, simulated pours with generated sound, trials in the lab."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from multigen_core.evaluation.figures import LABELS, overlay_strip, spectrogram
 from multigen_core.evaluation.page import data_uri, file_uri
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import VIDEOS
-from multigen_core.media import read_flac, read_masks, read_video, write_video
+from multigen_core.media import read_flac, read_masks, read_video, write_flac, write_video
 
 __all__ = ["ClipExhibit", "DubbedExhibit", "TrialExhibit", "clip_exhibits", "dubbed_exhibits", "trial_exhibits"]
 
@@ -64,7 +65,7 @@ def clip_exhibits(clips: Path, masks: Path) -> list[ClipExhibit]:
     return [_clip(row, bool(quality["usable"].get(row.clip_id, False)), clips, masks) for row in shown.itertuples()]
 
 
-def _clip(row: "pd.core.frame.Any", usable: bool, clips: Path, masks: Path) -> ClipExhibit:
+def _clip(row: Any, usable: bool, clips: Path, masks: Path) -> ClipExhibit:
     video = clips / "media" / f"{row.clip_id}.mp4"
     frames = list(read_video(video))
     labels = read_masks(masks / f"{row.clip_id}.mp4")
@@ -78,7 +79,8 @@ def _clip(row: "pd.core.frame.Any", usable: bool, clips: Path, masks: Path) -> C
         spectrogram=data_uri(spectrogram(sound), ".png"),
         video=file_uri(video),
         caption=(
-            f"{row.duration_s:.1f} s from second {row.start_s:.1f}, pour from {row.onset_s:.1f} to {row.offset_s:.1f} s, "
+            f"{row.duration_s:.1f} s from second {row.start_s:.1f}, "
+            f"pour from {row.onset_s:.1f} to {row.offset_s:.1f} s, "
             f"{row.level_dbfs:.0f} dBFS, {row.split}, licence {row.licence}, "
             f"masks {'usable' if usable else 'not usable: left out of training'}"
         ),
@@ -94,8 +96,9 @@ def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
         if index >= len(shard):
             break
         episode, soundtrack = shard.episode(index), shard.soundtrack(index)
-        video, sound = media / f"{episode.episode_id}.mp4", shard.sound_file(index)
+        video, sound = media / f"{episode.episode_id}.mp4", media / f"{episode.episode_id}.flac"
         write_video(video, episode.rgb, fps=episode.rate_hz, sound=soundtrack.waveform)
+        write_flac(sound, soundtrack.waveform)
         exhibits.append(
             DubbedExhibit(
                 video=file_uri(video),
@@ -104,14 +107,14 @@ def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
                 caption=(
                     f"{episode.episode_id}: {episode.liquid.name.replace('_', ' ')} into "
                     f"{episode.receiver.name.replace('_', ' ')} ({'opaque' if episode.receiver.opaque else 'clear'}), "
-                    f"{episode.poured_ml[-1]:.0f} of {episode.target_ml:.0f} ml. Video and sound together, and the sound alone."
+                    f"{episode.poured_ml[-1]:.0f} of {episode.target_ml:.0f} ml. Together, and the sound alone."
                 ),
             )
         )
     return exhibits
 
 
-def trial_exhibits(folders: dict[str, Path]) -> list[TrialExhibit]:
+def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
     """The kept videos of every ablation, trial by trial so that the same task stands side by side."""
     rows = []
     for ablation, folder in folders.items():

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -22,7 +23,6 @@ __all__ = [
     "container_bars",
     "curves",
     "episodes_curve",
-    "fidelity_diversity",
     "overlay_strip",
     "poured_against_target",
     "spectrogram",
@@ -56,6 +56,9 @@ _STYLE = {
     "ytick.color": _INK,
 }
 
+_NO_VERSION: dict[str, Any] = {"Software": None}
+"""An update of matplotlib must not change the bytes of a picture that looks the same."""
+
 
 class _Sheet:
     """A figure being drawn; ``png`` is filled when its block ends."""
@@ -75,8 +78,7 @@ def _sheet(width_in: float, height_in: float) -> Iterator[_Sheet]:
         sheet = _Sheet(Figure(figsize=(width_in, height_in), dpi=140))
         yield sheet
         stream = io.BytesIO()
-        # Without the library's version in the file, an update of matplotlib does not change bytes that look the same.
-        sheet.figure.savefig(stream, format="png", transparent=True, metadata={"Software": None})
+        sheet.figure.savefig(stream, format="png", transparent=True, metadata=_NO_VERSION)
         sheet.png = stream.getvalue()
 
 
@@ -147,7 +149,7 @@ def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: 
     with _sheet(4.4, 3.0) as sheet:
         axes = sheet.axes()
         for shift, (ablation, rows) in enumerate(points.items()):
-            # Ablations stand a few per cent apart on the logarithmic axis so that their whiskers do not hide each other.
+            # Ablations stand a few per cent apart, so that their whiskers do not hide each other.
             places = [episodes * 1.03 ** (shift - (len(points) - 1) / 2) for episodes, _ in rows]
             intervals = [row for _, row in rows]
             axes.errorbar(
@@ -168,21 +170,6 @@ def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: 
         axes.set_xlabel("training episodes")
         axes.set_ylabel("NMAE")
         axes.set_ylim(bottom=0.0)
-        axes.grid()
-        axes.legend(fontsize=8)
-    return sheet.png
-
-
-def fidelity_diversity(points: Mapping[str, tuple[float, float]]) -> bytes:
-    """Figure 4a style: what -> (diversity ratio, fidelity [dB]); up and right is better."""
-    with _sheet(4.4, 3.0) as sheet:
-        axes = sheet.axes()
-        for index, (name, (diversity, fidelity_db)) in enumerate(points.items()):
-            color = ("#e0703a", "#4c8dde", "#8c78c0", "#4aa37c", _INK)[index % 5]
-            axes.scatter([diversity], [fidelity_db], s=46, color=color, label=name)
-        axes.set_xlabel("diversity, as a ratio to the reference")
-        axes.set_ylabel("fidelity (SDR) [dB]")
-        axes.margins(0.25)
         axes.grid()
         axes.legend(fontsize=8)
     return sheet.png
@@ -235,5 +222,5 @@ def overlay_strip(
         share = np.where(labels[..., None] > 0, 0.6, 0.0)
         rows.append((row * (1.0 - share) + tint * share).astype(np.uint8))
     stream = io.BytesIO()
-    matplotlib.image.imsave(stream, np.concatenate(rows, axis=0), format="png", metadata={"Software": None})
+    matplotlib.image.imsave(stream, np.concatenate(rows, axis=0), format="png", metadata=_NO_VERSION)
     return stream.getvalue()

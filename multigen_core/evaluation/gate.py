@@ -27,8 +27,8 @@ def gate(
     config: Champion,
     bootstrap: Bootstrap,
 ) -> Decision:
-    """Promotes when the challenger pours exactly and cleanly enough, no trial was aborted and, where there is a champion,
-    it is better on the very same trials: the 95 % interval of the paired improvement lies above the margin.
+    """Promotes when the challenger pours exactly and cleanly enough, no trial was aborted and, where there is a
+    champion, it is better on the very same trials: the 95 % interval of the paired improvement lies above the margin.
     """
     if not challenger:
         return Decision(False, ("the challenger has no trials: run its evaluation first",), {})
@@ -41,7 +41,8 @@ def gate(
         unmet.append(f"NMAE {result.nmae.mean:.3f} is above champion.max_nmae {config.max_nmae:g}")
     if result.spilled_ml_mean > config.max_spilled_ml:
         unmet.append(
-            f"{result.spilled_ml_mean:.1f} ml spilled per trial is above champion.max_spilled_ml {config.max_spilled_ml:g}"
+            f"{result.spilled_ml_mean:.1f} ml spilled per trial "
+            f"is above champion.max_spilled_ml {config.max_spilled_ml:g}"
         )
     if aborted:
         unmet.append(f"{aborted} of {len(challenger)} trials were aborted because an action was not a number")

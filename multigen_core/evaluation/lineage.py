@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, the stages that led to it, their digests, and what their runs left in the journal."""
+"""Where a result comes from: the commit, the stages that led to it, and what their runs left in the journal."""
 
 import json
 import subprocess

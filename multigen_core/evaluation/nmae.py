@@ -42,10 +42,7 @@ def score(trials: Sequence[Trial], bootstrap: Bootstrap) -> Score:
 def by_container(trials: Sequence[Trial], bootstrap: Bootstrap) -> dict[str, Score]:
     """One score per cup, opaque cups first."""
     cups = sorted({(not trial.opaque, trial.container) for trial in trials})
-    return {
-        name: score([trial for trial in trials if trial.container == name], bootstrap)
-        for _, name in cups
-    }
+    return {name: score([trial for trial in trials if trial.container == name], bootstrap) for _, name in cups}
 
 
 def blind_trials(trials: Sequence[Trial], average_capacity_ml: float) -> list[Trial]:

@@ -33,7 +33,7 @@ def parts_of(experiment: Experiment, *, real_clips: int, clips: int) -> list[Par
     rows.append(Part("masks", {"unet": "pocket U-Net", "sam2": "SAM 2.1"}[masks], masks == "unet"))
     backend = experiment.audio_model.backend
     rows.append(Part("audio model", f"{backend} flow matching", backend == "pocket"))
-    rows.append(Part("lab", {"emulated": "emulated lab: simulated arm and liquid, physical sound"}[lab], lab == "emulated"))
+    rows.append(Part("lab", {"emulated": "simulated arm and liquid, physical sound"}[lab], lab == "emulated"))
     engine = experiment.compute.engine
     rows.append(Part("engine", engine.replace("_", " "), engine in {"process_pool", "serial"}))
     return rows

@@ -1,20 +1,19 @@
 """Stage ``report``: one page to read, look at and listen to, and the figures that scripts read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from multigen_core.dataset.lerobot import Shard
-from multigen_core.evaluation import figures
 from multigen_core.evaluation.comparison import OUTCOMES, Trials, cups, differences, headlines, outcome_counts, verdict
 from multigen_core.evaluation.exhibits import clip_exhibits, dubbed_exhibits, trial_exhibits
 from multigen_core.evaluation.figures import LABELS
 from multigen_core.evaluation.lineage import commit, stage_records, wall_seconds
-from multigen_core.evaluation.nmae import blind_trials, by_container, score
-from multigen_core.evaluation.page import data_uri, render
+from multigen_core.evaluation.nmae import by_container, score
+from multigen_core.evaluation.page import render
 from multigen_core.evaluation.parts import parts_of
+from multigen_core.evaluation.pictures import audio_plots, draw_learning_curves, draw_result
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
@@ -34,10 +33,14 @@ _PAPER = (
 )
 """As far as the paper publishes its Table 1."""
 
+_AUDIO = ("sdr_db", "diversity", "pitch_error_octaves", "onset_lag_s")
+
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
     """Writes ``index.html``, ``figures/`` and ``media/``; returns what DESIGN section 4 lists."""
-    folders = dict(zip(experiment.policy.ablations, inputs.folders["evaluation"], strict=True))
+    ablations: tuple[str, ...] = experiment.policy.ablations
+    folders = dict(zip(ablations, inputs.folders["evaluation"], strict=True))
+    policies = dict(zip(ablations, inputs.folders["policy"], strict=True))
     trials = {ablation: read_trials(folder) for ablation, folder in folders.items()}
     bootstrap = Bootstrap(experiment.evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap"))
     catalogue = pd.read_parquet(inputs.one("clips") / "catalogue.parquet")
@@ -54,8 +57,12 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
             "profile": experiment.profile,
             "commit": git_commit,
             "verdict": answer,
+            "lab_is_emulated": experiment.evaluation.lab == "emulated",
             "paper": _PAPER,
             "parts": parts,
+            "figures": draw_result(trials, policies, AVERAGE_CAPACITY_ML, bootstrap, out / "figures"),
+            "audio_plots": audio_plots(inputs.one("audio_report")),
+            "learning_curves": draw_learning_curves(inputs, policies, out / "figures"),
             "trial_videos": trial_exhibits(folders),
             "dubbed": dubbed_exhibits(inputs.folders["audiovisual"], out / "media"),
             "audio_figures": [(name.replace("_", " "), _plain(value)) for name, value in sorted(audio.items())],
@@ -88,7 +95,8 @@ def _result(trials: Trials, bootstrap: Bootstrap) -> dict[str, Any]:
         "differences": differences(trials, bootstrap),
         "outcome_names": OUTCOMES,
         "outcomes": [
-            {"label": LABELS.get(ablation, ablation), "counts": outcome_counts(rows)} for ablation, rows in trials.items()
+            {"label": LABELS.get(ablation, ablation), "counts": outcome_counts(rows)}
+            for ablation, rows in trials.items()
         ],
     }
 
@@ -134,6 +142,13 @@ def _ablation(trials: Sequence[Trial], bootstrap: Bootstrap) -> Json:
             for name, row in by_container(trials, bootstrap).items()
         },
     }
+
+
+def _audio(figures: Summary) -> Json:
+    """The audio report's figures under the names of DESIGN section 4; null where it has none."""
+    named: dict[str, Json] = {name: figures.get(name) for name in _AUDIO}
+    controls: dict[str, Json] = {name: value for name, value in figures.items() if name.startswith("control")}
+    return named | {"controls": controls}
 
 
 def _plain(value: object) -> str:

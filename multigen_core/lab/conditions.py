@@ -1,5 +1,6 @@
-"""What the emulated lab looks and sounds like: other pitchers, liquids, surfaces, lights, camera poses, rooms and noises than
-in any training pour. Fixed before any policy was trained; never tuned to one."""
+"""What the emulated lab looks and sounds like: pitchers, liquids, surfaces, lights, camera poses, rooms and noises that
+no training pour has. Fixed before any policy was trained; never tuned to one.
+"""
 
 from dataclasses import replace
 
@@ -48,6 +49,8 @@ LAB_RANGES = replace(
     receiver_jitter=0.0,
     pitchers=LAB_PITCHERS,
     liquids=LAB_LIQUIDS,
+    table_textures=("marble", "tiles", "weave"),
+    wall_textures=("terrazzo", "tiles", "weave"),
     texture_seeds=(100_000, 199_999),
     light_kelvin=(2700.0, 3500.0),
     camera_distance_m=(0.63, 0.68),
@@ -65,4 +68,4 @@ LAB_SOUND_RANGES = replace(
     hum_hz=(185.0, 240.0),
     hum_dbfs=(-57.5, -52.0),
 )
-"""Damper plastic, more ringing metal and ceramic, a livelier room, and a robot cell that is louder than any clip's kitchen."""
+"""Damper plastic, more ringing metal and ceramic, a livelier room, and a robot cell louder than any clip's kitchen."""

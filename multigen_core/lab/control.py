@@ -1,8 +1,9 @@
 """The receding-horizon loop: look, predict a chunk of actions, carry out the first few, look again.
 
-The actions at the head of a chunk answer a moment that has passed when they reach the arm. They are skipped, as many
-as the lab's latency has steps, so that what is carried out was predicted for the time at which it takes effect
-(latency matching, as in Universal Manipulation Interface, arXiv 2402.10329, section III-C).
+A policy predicts actions from the moment of its decision on (that its sensors lag is part of its training). The first
+of them would be late when they reach the arm, so as many are skipped as the arm's latency has steps: what is carried
+out was predicted for the time at which it takes effect (latency matching, Universal Manipulation Interface, arXiv
+2402.10329).
 """
 
 import math
@@ -22,9 +23,11 @@ STARTED_ML = 3.0
 """Less than this out of the pitcher is not yet a pour."""
 EMPTY_ML = 3.0
 """With less than this in the pitcher nothing that the policy does matters any more."""
-UPRIGHT_RAD = math.radians(20.0)
-"""Below this tilt no pitcher of the project pours."""
-RETREAT_RAD_S = math.radians(30.0)
+STILL_ML_S = 1.0
+"""A cup whose reading rises no faster is not being filled."""
+UPRIGHT_RAD = math.radians(6.0)
+"""A pitcher tilted no further than this beyond what the cup's rim forces it to be is back where a pour begins."""
+RETREAT_RAD_S = math.radians(25.0)
 RETREAT_LIMIT_S = 6.0
 
 
@@ -34,7 +37,7 @@ class Pour:
 
     outcome: Outcome
     end: Readings
-    """After the pitcher was put upright and nothing dripped any more."""
+    """After the pitcher was tilted back and nothing dripped any more."""
     duration_s: float
     """Until the policy had stopped or was stopped."""
     decision_s: tuple[float, ...]
@@ -42,10 +45,10 @@ class Pour:
 
 
 def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour:
-    """One trial. It ends when the pitcher is upright again after having poured, when it is empty, when the time is
-    up, or at once when an action is not a number; whatever the reason, the pitcher is then put upright."""
+    """One trial. It ends when the pitcher is tilted back after having poured, when it is empty, when the time is
+    up, or at once when an action is not a number; whatever the reason, the pitcher is then tilted back."""
     readings = lab.start(task)
-    skipped = round(lab.latency_s * lab.rate_hz)
+    skipped = round(lab.arm_latency_s * lab.rate_hz)
     decision_s: list[float] = []
     outcome: Outcome | None = None
     seeds = _decision_seeds(task.seed)
@@ -71,7 +74,7 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
 def _verdict(readings: Readings, max_duration_s: float) -> Outcome | None:
     """Why the trial is over; None while it is not."""
     started = readings.poured_ml + readings.spilled_ml >= STARTED_ML
-    if started and readings.tilt_rad <= UPRIGHT_RAD:
+    if started and _is_back(readings) and readings.flow_ml_s < STILL_ML_S:
         return "stopped"
     if readings.in_pitcher_ml < EMPTY_ML:
         return "pitcher_empty"
@@ -80,10 +83,14 @@ def _verdict(readings: Readings, max_duration_s: float) -> Outcome | None:
     return None
 
 
+def _is_back(readings: Readings) -> bool:
+    return readings.tilt_rad <= readings.least_tilt_rad + UPRIGHT_RAD
+
+
 def _retreat(lab: Lab, readings: Readings) -> None:
     """Un-tilts in place; what runs out meanwhile counts."""
     stop = readings.time_s + RETREAT_LIMIT_S
-    while readings.tilt_rad > UPRIGHT_RAD and readings.time_s < stop:
+    while not _is_back(readings) and readings.time_s < stop:
         readings = lab.act(np.array([0.0, 0.0, -RETREAT_RAD_S], np.float32))
 
 

@@ -16,6 +16,7 @@ from multigen_core.lab.conditions import LAB_RANGES, LAB_SOUND_RANGES
 from multigen_core.lab.robot import Readings, Task
 from multigen_core.lab.sensors import ActionLine, Camera, Microphone
 from multigen_core.records import Observation
+from multigen_core.simulation.placement import clear_tilt_rad, mouth_centre_m
 from multigen_core.simulation.randomisation import draw_setup
 from multigen_core.simulation.world import PouringWorld, WorldState
 
@@ -53,7 +54,7 @@ class EmulatedLab:
     ) -> None:
         """``look_every``: control steps between decisions; the camera renders no more often unless ``record``."""
         self.rate_hz = episodes.rate_hz
-        self.latency_s = evaluation.arm_latency_s + max(evaluation.camera_latency_s, evaluation.microphone_latency_s)
+        self.arm_latency_s = evaluation.arm_latency_s
         self._episodes = episodes
         self._evaluation = evaluation
         self._audio_window_s = audio_window_s
@@ -82,9 +83,7 @@ class EmulatedLab:
             rate_hz=self.rate_hz,
         )
         evaluation = self._evaluation
-        self._camera = Camera(
-            latency_s=evaluation.camera_latency_s, rate_hz=self.rate_hz, look_every=self._look_every
-        )
+        self._camera = Camera(latency_s=evaluation.camera_latency_s, rate_hz=self.rate_hz, look_every=self._look_every)
         self._microphone = Microphone(latency_s=evaluation.microphone_latency_s, window_s=self._audio_window_s)
         self._arm = ActionLine(latency_s=evaluation.arm_latency_s, rate_hz=self.rate_hz)
         self._step = 0
@@ -143,10 +142,13 @@ class EmulatedLab:
         return self._sound.step(state.flow_ml_s, self._receiver.height_m - state.level_m, state.fall_height_m)
 
     def _readings(self, state: WorldState) -> Readings:
+        lip_offset = state.lip_position_m - mouth_centre_m(self._world.setup)
         return Readings(
             time_s=state.time_s,
             tilt_rad=state.tilt_rad,
+            least_tilt_rad=clear_tilt_rad(self._world.setup, lip_offset=(float(lip_offset[1]), float(lip_offset[2]))),
             poured_ml=state.poured_ml,
+            flow_ml_s=state.flow_ml_s,
             spilled_ml=state.spilled_ml,
             in_pitcher_ml=state.in_pitcher_ml,
         )

@@ -31,8 +31,12 @@ class Readings:
     """Since the start of the trial."""
     tilt_rad: float
     """Of the pitcher from upright."""
+    least_tilt_rad: float
+    """Tilted less where its lip is now, the pitcher would touch the cup."""
     poured_ml: float
     """Inside the receiver."""
+    flow_ml_s: float
+    """Rate at which that rose during the last control step."""
     spilled_ml: float
     in_pitcher_ml: float
 
@@ -49,11 +53,11 @@ class Lab(Protocol):
         """Actions per second."""
 
     @property
-    def latency_s(self) -> float:
-        """From a change in front of the sensors to the arm's answer: slowest sensor plus arm."""
+    def arm_latency_s(self) -> float:
+        """From sending an action to the arm's motion."""
 
     def start(self, task: Task) -> Readings:
-        """Sets cup and filled pitcher up, pitcher upright beside the cup."""
+        """Sets cup and filled pitcher up: the pitcher's lip near the cup, tilted so little that it is dry."""
 
     def observe(self) -> Observation:
         """What the sensors have delivered by now."""

@@ -1,5 +1,6 @@
 """Latency as data: what a camera, a microphone and an arm do to the time of a signal."""
 
+import math
 from collections import deque
 
 import numpy as np
@@ -11,13 +12,13 @@ __all__ = ["ActionLine", "Camera", "Microphone"]
 
 
 class Camera:
-    """Frames arrive ``latency_s`` after they were taken, rounded to whole control steps.
+    """Frames are taken at control steps and arrive ``latency_s`` later: a decision sees one at least that old.
 
     A frame is taken only where it will be looked at: at the steps that lie the latency before a decision.
     """
 
     def __init__(self, *, latency_s: float, rate_hz: float, look_every: int) -> None:
-        self._delay = round(latency_s * rate_hz)
+        self._delay = math.ceil(round(latency_s * rate_hz, 6))
         self._look_every = look_every
         self._frames: deque[tuple[int, UInt8[np.ndarray, "H W 3"]]] = deque()
 

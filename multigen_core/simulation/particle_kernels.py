@@ -373,6 +373,8 @@ def finish(
                 region[body, i] = INSIDE
             else:
                 region[body, i] = OUTSIDE
+            # A narrowing wall may already be behind a particle that came fast.
+            here = contact(bodies, fluid, body, region[body, i], here)
         if region[body, i] == INSIDE:
             free = False
             side = side_distance(bodies, body, local)

@@ -1,24 +1,53 @@
 """Trials in the lab, the report, and which policy is used."""
 
+from dataclasses import asdict
+
 import dagster as dg
 
-from pipelines import promotion
-from pipelines.declaration import CORES, GPU, group_of, stage_asset
+from pipelines import previews
+from pipelines.automation import WHEN_DATA_CHANGED
+from pipelines.declaration import CORES, GPU, stage_asset
+from pipelines.progress import StepProgress
+from pipelines.promotion import evidence, judge
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
-from pipelines.step import run_stage
+from pipelines.step import extend_journal, step_tags, user_errors_as_failures
 
 __all__ = ["champion", "evaluation", "report"]
 
+evaluation = stage_asset(
+    "evaluation",
+    "Closed-loop pours in the lab, one row per trial, for every ablation on the same cups and goals.",
+    kinds={"mujoco", "parquet", "dvc"},
+    owner="policy",
+    pool=GPU,
+)
 
-@stage_asset(kinds={"mujoco", "parquet", "dvc"}, owner="policy", pool=GPU)
-def evaluation(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
-    """Closed-loop pours in the lab, one row per trial, for every ablation on the same cups and goals."""
-    return run_stage(context, compute, dvc, mlflow)
+report = stage_asset(
+    "report",
+    "The page to look at and listen to: NMAE per ablation and container, sound figures, videos, lineage.",
+    kinds={"html", "dvc"},
+    owner="policy",
+    pool=CORES,
+)
 
 
-@stage_asset(kinds={"html", "dvc"}, owner="policy", pool=CORES)
-def report(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
-    """The page to look at and listen to: NMAE per ablation and container, sound figures, videos, lineage."""
-    return run_stage(context, compute, dvc, mlflow)
+@dg.asset(
+    deps=[dg.AssetDep("report"), dg.AssetDep("evaluation", partition_mapping=dg.AllPartitionMapping())],
+    group_name="evaluation",
+    owners=["team:policy"],
+    kinds={"mlflow"},
+    pool=GPU,
+    automation_condition=WHEN_DATA_CHANGED,
+)
+def champion(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
+    """The policy in use: the registry's alias ``champion``, moved only when the challenger passes the gate."""
+    with user_errors_as_failures(), mlflow.step("champion", step_tags(context, compute)) as run:
+        experiment = compute.experiment()
+        verdict = judge(experiment, compute.folder, run, StepProgress(context.log, run, also=compute.terminal()))
+        run.figures(verdict.figures | {"promoted": verdict.promoted})
+        extend_journal(compute.folder, "champion", asdict(verdict) | {"evidence": evidence(experiment, dvc)})
+    context.log.info(f"{'promoted' if verdict.promoted else 'not promoted'}: {'; '.join(verdict.reasons)}")
+    metadata = previews.figures(asdict(verdict) | verdict.figures) | {"reasons": "; ".join(verdict.reasons)}
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(verdict.champion or "none"))

@@ -32,7 +32,9 @@ class Dvc(dg.ConfigurableResource):
         self._call("commit", "--force", "--quiet", address(stage, partition))
         md5 = self.recorded(stage, partition)
         if md5 is None:
-            raise UserError(f"dvc commit wrote no version of {address(stage, partition)!r} into dvc.lock: is it in dvc.yaml?")
+            raise UserError(
+                f"dvc commit wrote no version of {address(stage, partition)!r} into dvc.lock: is it in dvc.yaml?"
+            )
         return md5
 
     def recorded(self, stage: str, partition: str | None) -> str | None:
@@ -55,7 +57,7 @@ class Dvc(dg.ConfigurableResource):
         if not (root / ".dvc").is_dir():
             raise UserError(f"{root} holds no .dvc folder: run from the root of a clone, or run `dvc init` there")
         (root / STATE).mkdir(exist_ok=True)
-        with FileLock(root / STATE / "dvc.lock"):
+        with FileLock(root / STATE / "dvc-calls.lock"):
             call = subprocess.run(
                 [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
             )

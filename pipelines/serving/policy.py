@@ -5,7 +5,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from multigen_core.policy.contract import load_policy
 from multigen_core.records import Observation

@@ -13,6 +13,10 @@ def noise(seconds: float, level: float, seed: int = 0) -> np.ndarray:
     return (level * np.random.default_rng(seed).standard_normal(int(seconds * SECOND))).astype(np.float32)
 
 
+def tone(seconds: float, level: float) -> np.ndarray:
+    return (level * np.sin(np.arange(int(seconds * SECOND)) * 0.6)).astype(np.float32)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_pour_is_found_from_its_first_to_its_last_drop(seed: int) -> None:
     pour = find_pour(sound_of(steady_pour(), scene_of(seed), seed=seed))
@@ -38,6 +42,14 @@ def test_a_clatter_before_the_pour_is_not_its_start() -> None:
     assert pour.start_s == pytest.approx(1.43, abs=0.1)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_recording_cut_to_the_pour_is_all_pour(seed: int) -> None:
+    waveform = sound_of(steady_pour(), scene_of(seed))[18_000:90_000]
+    pour = find_pour(waveform)
+    assert pour is not None
+    assert (pour.start_s, pour.stop_s) == pytest.approx((0.0, 4.5), abs=0.05)
+
+
 @pytest.mark.parametrize(
     "waveform",
     [
@@ -46,9 +58,7 @@ def test_a_clatter_before_the_pour_is_not_its_start() -> None:
         noise(4, 0.01),
         noise(4, 1e-6),
         np.concatenate([noise(2, 1e-4), noise(0.1, 0.1), noise(2, 1e-4)]),
-        np.concatenate(
-            [noise(1, 1e-4), (0.1 * np.sin(np.arange(2 * SECOND) * 0.6)).astype(np.float32), noise(1, 1e-4)]
-        ),
+        np.concatenate([noise(1, 1e-4), noise(2, 1e-4) + tone(2, 0.1), noise(1, 1e-4)]),
     ],
     ids=["digital silence", "no samples", "steady noise", "faint noise", "clap", "tone"],
 )

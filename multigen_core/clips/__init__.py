@@ -1,0 +1,3 @@
+"""Pours to learn sound from: where they come from, how they are cut, and the catalogue of those that were kept."""
+
+__all__: list[str] = []

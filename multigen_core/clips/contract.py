@@ -1,0 +1,63 @@
+"""What a source of clips has to do. A new source is one file here and one line in ``sources.SOURCES``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from multigen_core.experiment import Experiment
+
+__all__ = ["Candidate", "ClipSource", "Media", "Truth"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recording that may hold a pour."""
+
+    clip_id: str
+    """Unique over all sources, and safe as a file name: letters, digits, ``_`` and ``-``."""
+    source_id: str
+    """The recording it belongs to: clips of one recording stay on one side of the train / validation split."""
+    location: str
+    """Where it is, in the source's own terms: what a person would look for."""
+    licence: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a clip only because it was made here; one entry per frame at the clips' frame rate."""
+
+    masks: UInt8[np.ndarray, "T H W"]
+    """Amodal palette masks: 0 background, 1 pourer, 2 receiver, 3 liquid, whatever the receiver is made of."""
+    curves: pd.DataFrame
+    """time_s, flow_ml_s, poured_ml, level_m, air_column_m, fall_height_m, tilt_rad, mouth_radius_m."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """A recording on this machine."""
+
+    video: Path
+    sound: Path | None = None
+    """A file of its own; None when the sound is a track of the video."""
+    truth: Truth | None = None
+
+
+class ClipSource(Protocol):
+    """A source; it is pickled to the worker processes, so it holds plain values."""
+
+    name: ClassVar[str]
+    """As in ``clips.sources`` of params.yaml."""
+
+    @classmethod
+    def configured(cls, experiment: Experiment, root: Path) -> "ClipSource":
+        """The source as params.yaml describes it; paths there are relative to ``root``."""
+
+    def discover(self) -> list[Candidate]:
+        """All candidates, in the same order on every call. Raises UserError when the source cannot be reached."""
+
+    def fetch(self, candidate: Candidate, folder: Path) -> Media:
+        """Brings one recording here; ``folder`` is for files that must be made or downloaded."""

@@ -1,0 +1,61 @@
+"""Clips from a folder of videos, with all its subfolders."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from multigen_core.clips.contract import Candidate, Media
+from multigen_core.errors import MissingInput
+from multigen_core.experiment import Experiment
+
+__all__ = ["VIDEO_SUFFIXES", "LocalFolder"]
+
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+_CUT_FROM_VIDEO = re.compile(r"(?P<video>.+)_\d+(\.\d+)?_\d+(\.\d+)?")
+_LONGEST_NAME = 48
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """Every video below ``inbox``; names are ``<video id>_<start s>_<stop s>`` when they were cut from a longer one."""
+
+    name: ClassVar[str] = "local"
+    inbox: Path
+
+    @classmethod
+    def configured(cls, experiment: Experiment, root: Path) -> "LocalFolder":
+        return cls(root / experiment.clips.inbox)
+
+    def discover(self) -> list[Candidate]:
+        """Raises MissingInput when the folder is not there."""
+        if not self.inbox.is_dir():
+            raise MissingInput(
+                f"clips.inbox is {str(self.inbox)!r}, which is not a folder: "
+                "create it, name your folder of videos there, or take 'local' out of clips.sources"
+            )
+        paths = (path.relative_to(self.inbox) for path in self.inbox.rglob("*") if _is_video(path))
+        return [_candidate(path) for path in sorted(paths, key=Path.as_posix)]
+
+    def fetch(self, candidate: Candidate, folder: Path) -> Media:
+        return Media(video=self.inbox / candidate.location)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _candidate(path: Path) -> Candidate:
+    """``path`` is relative to the inbox; the clip id ends with a digest of it, since two names may read alike."""
+    stem = os.fsencode(path.stem).decode(errors="replace")  # a name may be no valid UTF-8
+    cut = _CUT_FROM_VIDEO.fullmatch(stem)
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", stem).strip("-")[:_LONGEST_NAME]
+    return Candidate(
+        clip_id="-".join(part for part in ("local", readable, digest) if part),
+        source_id=cut["video"] if cut else stem,
+        location=path.as_posix(),
+        licence="unknown",
+    )

@@ -1,0 +1,80 @@
+"""What training changes at random in what is seen and heard, so that a policy does not lean on it."""
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from multigen_core.dataset.windows import WindowBatch
+
+__all__ = ["augmented", "jittered_images", "jittered_sound"]
+
+SHIFT_SHARE = 0.04
+"""Largest shift of an image, as a share of its side."""
+BRIGHTNESS = 0.15
+"""Largest change of brightness, of the full range."""
+CONTRAST = 0.25
+GAIN_DB = 10.0
+TILT_DB = 8.0
+"""Largest change of level of the highest band against the lowest, half at each end."""
+NOISE_FLOOR_DB = (-100.0, -60.0)
+"""Range of a level, of full-scale magnitude, below which details drown as under a microphone's hiss."""
+MASKED_BANDS = 8
+MASKED_FRAMES = 12
+"""Most bands, and most frames, that one mask covers (SpecAugment, Park et al. 2019)."""
+
+_MIDDLE_GRAY = 127.5
+_DECADE_DB = 20.0
+"""One unit of the log10 magnitude."""
+
+
+def augmented(batch: WindowBatch, rng: np.random.Generator) -> WindowBatch:
+    """The batch with image and sound changed; what is to be predicted stays."""
+    return batch._replace(rgb=jittered_images(batch.rgb, rng), log_mel=jittered_sound(batch.log_mel, rng))
+
+
+def jittered_images(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> UInt8[Tensor, "B H W 3"]:
+    """Shifted by whole pixels, edges repeated, with brightness and contrast changed."""
+    count, height, width, _ = rgb.shape
+    most = round(SHIFT_SHARE * max(height, width))
+    margins = ((0, 0), (most, most), (most, most), (0, 0))
+    padded = torch.from_numpy(np.pad(rgb.numpy(), margins, mode="edge"))
+    corners = rng.integers(0, 2 * most, (count, 2), endpoint=True).tolist()
+    shifted = torch.stack(
+        [image[top : top + height, left : left + width] for image, (top, left) in zip(padded, corners, strict=True)]
+    )
+    contrast = _uniform(rng, 1.0 - CONTRAST, 1.0 + CONTRAST, count)
+    brightness = 255.0 * _uniform(rng, -BRIGHTNESS, BRIGHTNESS, count)
+    shades = shifted.flatten(1).float().sub_(_MIDDLE_GRAY).mul_(contrast).add_(_MIDDLE_GRAY + brightness)
+    return shades.clamp_(0.0, 255.0).to(torch.uint8).view_as(shifted)
+
+
+def jittered_sound(
+    log_mel: Float32[Tensor, "B mels frames"], rng: np.random.Generator
+) -> Float32[Tensor, "B mels frames"]:
+    """Level, spectral tilt and noise floor changed, then one stripe of bands and one of frames set to the floor."""
+    count, mels, frames = log_mel.shape
+    gain = _decades(rng, -GAIN_DB, GAIN_DB, count)
+    tilt = _decades(rng, -TILT_DB, TILT_DB, count) * torch.linspace(-0.5, 0.5, mels)[:, None]
+    floor = _decades(rng, *NOISE_FLOOR_DB, count)
+    louder = torch.maximum(log_mel + (gain + tilt), floor)
+    bands = _stripe(rng, count, mels, MASKED_BANDS)[:, :, None]
+    moments = _stripe(rng, count, frames, MASKED_FRAMES)[:, None, :]
+    return torch.where(bands | moments, floor, louder)
+
+
+def _decades(rng: np.random.Generator, low_db: float, high_db: float, count: int) -> Float32[Tensor, "B 1 1"]:
+    """Uniform in decibels, given in units of the log10 magnitude."""
+    return _uniform(rng, low_db / _DECADE_DB, high_db / _DECADE_DB, count)[:, None]
+
+
+def _uniform(rng: np.random.Generator, low: float, high: float, count: int) -> Float32[Tensor, "B 1"]:
+    return torch.from_numpy(rng.uniform(low, high, (count, 1)).astype(np.float32))
+
+
+def _stripe(rng: np.random.Generator, count: int, size: int, widest: int) -> Tensor:
+    """Boolean (B, size): a run of up to ``widest`` places."""
+    width = rng.integers(0, widest, (count, 1), endpoint=True)
+    start = rng.integers(0, size, (count, 1))
+    place = np.arange(size)
+    return torch.from_numpy((place >= start) & (place < start + width))

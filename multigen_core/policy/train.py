@@ -1,0 +1,234 @@
+"""The stage ``policy``: one diffusion policy per ablation, from the dubbed shards."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, WeightAveraging
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from multigen_core.dataset.windows import (
+    LATENCY_S,
+    Recording,
+    WindowBatch,
+    Windows,
+    read_recordings,
+    split_episodes,
+)
+from multigen_core.errors import ConfigError
+from multigen_core.experiment import Experiment, seed_for
+from multigen_core.experiment import Policy as PolicyParams
+from multigen_core.policy.augmentation import augmented
+from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
+from multigen_core.policy.normaliser import Normaliser
+from multigen_core.progress import Progress
+from multigen_core.records import ACTION_SPEC, Summary
+
+if TYPE_CHECKING:
+    from multigen_core.stages import Inputs
+
+__all__ = ["ABLATIONS", "CURVE", "Ablation", "Training", "run", "train"]
+
+CURVE = "curve.parquet"
+"""Losses and errors by training step, long: step, name, value."""
+_VALIDATIONS = 5
+_VALIDATION_WINDOWS = 512
+_WARM_UP = 0.05
+"""Share of the steps in which the learning rate rises; afterwards it falls along a cosine."""
+_REPORT_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Where a policy's training sound comes from and whether it has an ear. Everything else is the same."""
+
+    shards: str
+    """Stage whose output is trained on."""
+    uses_sound: bool
+
+
+ABLATIONS: Mapping[str, Ablation] = {
+    "vision": Ablation("audiovisual", uses_sound=False),
+    "vision_audio": Ablation("audiovisual", uses_sound=True),
+    "vision_noise": Ablation("noise_augmented", uses_sound=True),
+}
+
+
+def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
+    """Trains the policy of one ablation and writes weights, config and curve.
+
+    The seed does not depend on the ablation: episodes held out, windows drawn and augmentations are the same.
+    Raises ConfigError when there are too few episodes to hold any out.
+    """
+    name = str(inputs.partition)
+    recordings = read_recordings(inputs.folders[ABLATIONS[name].shards])
+    if len(recordings) < 2:
+        raise ConfigError("episodes.per_shard times the number of shards is 1: a policy needs at least 2 episodes")
+    seed = seed_for(experiment, "policy")
+    policy, curve = train(recordings, experiment.policy, ablation=name, seed=seed, progress=progress)
+    policy.save(out)
+    curve.to_parquet(out / CURVE, index=False)
+    last = curve.groupby("name")["value"].last()
+    return {
+        **{figure: round(float(last[figure]), 5) for figure in last.index},
+        "parameters": sum(weights.numel() for weights in policy.network.parameters()),
+        "episodes": len(recordings),
+        "steps": experiment.policy.steps,
+    }
+
+
+def train(
+    recordings: list[Recording], params: PolicyParams, *, ablation: str, seed: int, progress: Progress
+) -> tuple[DiffusionPolicy, pd.DataFrame]:
+    """A trained policy and its curve (step, name, value)."""
+    kept, held_out = split_episodes(len(recordings), validation_fraction=params.validation_fraction, seed=seed)
+    windows, unseen = (
+        Windows([recordings[k] for k in part], chunk=params.chunk, audio_window_s=params.audio_window_s)
+        for part in (kept, held_out)
+    )
+    config = DiffusionConfig(
+        ablation=ablation,
+        uses_sound=ABLATIONS[ablation].uses_sound,
+        spec=ACTION_SPEC,
+        image_px=windows.rgb.shape[1],
+        audio_window_s=params.audio_window_s,
+        chunk=params.chunk,
+        executed=params.executed,
+        diffusion_steps=params.diffusion_steps,
+        sampling_steps=params.sampling_steps,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        training = Training(DiffusionNetwork(config, Normaliser.fit(windows)), params)
+        recorder = _Recorder(progress, params.steps)
+        trainer = lightning.Trainer(
+            max_steps=params.steps,
+            val_check_interval=max(1, params.steps // _VALIDATIONS),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            callbacks=[_averaging(params.ema), recorder],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            deterministic="warn",
+        )
+        trainer.fit(training, _loader(_Drawn(windows, params, seed)), _loader(_HeldOut(unseen, params.batch, seed)))
+    return DiffusionPolicy(training.network.cpu()), pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
+
+
+class Training(lightning.LightningModule):
+    """Loss, optimiser and validation figures of a diffusion network."""
+
+    def __init__(self, network: DiffusionNetwork, params: PolicyParams) -> None:
+        super().__init__()
+        self.network = network
+        self._params = params
+
+    def training_step(self, batch: WindowBatch, index: int) -> Tensor:
+        losses = self.network.random_losses(batch)
+        return losses.diffusion + self._params.auxiliary_weight * losses.auxiliary
+
+    def validation_step(self, batch: WindowBatch, index: int) -> None:
+        """Figures on held-out episodes, at noise that is the same in every validation."""
+        config, network = self.network.config, self.network
+        generator = torch.Generator().manual_seed(index)
+        noise = torch.randn(batch.actions.shape, generator=generator).to(self.device)
+        level = torch.randint(1, config.diffusion_steps + 1, (len(noise),), generator=generator).to(self.device)
+        losses = network.losses(batch, noise, level)
+        decided, told = network.decide(batch, noise)
+        scale = decided.new_tensor(network.normaliser.actions.scale)
+        executed = slice(0, config.executed)
+        miss = ((decided - batch.actions)[:, executed] / scale).square().mean().sqrt()
+        auxiliary = (told - batch.auxiliary).abs().mean(dim=0)
+        figures = {
+            "validation_loss": losses.diffusion,
+            "validation_action_error": miss,
+            "validation_fill_error": auxiliary[0],
+            "validation_flow_error_ml_s": auxiliary[1],
+            "validation_air_column_error_m": auxiliary[2],
+        }
+        self.log_dict(figures, batch_size=len(noise))
+
+    def configure_optimizers(self) -> Any:
+        optimiser = torch.optim.AdamW(self.parameters(), lr=self._params.learning_rate, weight_decay=1e-4, foreach=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, self._params.learning_rate, total_steps=self._params.steps + 1, pct_start=_WARM_UP
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Drawn(IterableDataset[WindowBatch]):
+    """Augmented training batches, one per step, the same for the same seed."""
+
+    def __init__(self, windows: Windows, params: PolicyParams, seed: int) -> None:
+        self._windows, self._params, self._seed = windows, params, seed
+
+    def __iter__(self) -> Iterator[WindowBatch]:
+        rng = np.random.default_rng(self._seed)
+        for _ in range(self._params.steps):
+            yield augmented(self._windows.random_batch(self._params.batch, rng), rng)
+
+
+class _HeldOut(IterableDataset[WindowBatch]):
+    """Windows of the held-out episodes, the same each time: evenly spread, with lags but not augmented."""
+
+    def __init__(self, windows: Windows, batch: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        steps = np.arange(0, len(windows), max(1, len(windows) // _VALIDATION_WINDOWS))
+        self._batches = []
+        for start in range(0, len(steps), batch):
+            part = steps[start : start + batch]
+            camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, len(part)))
+            self._batches.append(windows.batch(part, camera_lag_s=camera_lag_s, microphone_lag_s=microphone_lag_s))
+
+    def __iter__(self) -> Iterator[WindowBatch]:
+        return iter(self._batches)
+
+
+def _loader(batches: IterableDataset[WindowBatch]) -> DataLoader[WindowBatch]:
+    return DataLoader(batches, batch_size=None)
+
+
+def _averaging(decay: float) -> WeightAveraging:
+    """Exponential moving average of the weights; short runs forget their random start faster."""
+
+    def average(averaged: Tensor, newest: Tensor, updates: Tensor) -> Tensor:
+        share = min(decay, (1.0 + float(updates)) / (10.0 + float(updates)))
+        return averaged.lerp(newest, 1.0 - share)
+
+    return WeightAveraging(avg_fn=average)
+
+
+class _Recorder(Callback):
+    """Keeps the curve and tells the outside."""
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self.rows: list[tuple[int, str, float]] = []
+        self._progress, self._steps = progress, steps
+        self._recent: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self._recent.append(float(outputs["loss"]))
+        step = trainer.global_step
+        if step % _REPORT_EVERY == 0 or step == self._steps:
+            self._keep(step, "train_loss", sum(self._recent) / len(self._recent))
+            self._recent.clear()
+            self._progress.update(step, self._steps, f"loss {self.rows[-1][2]:.3f}")
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith("validation"):
+                self._keep(trainer.global_step, name, float(value))
+
+    def _keep(self, step: int, name: str, value: float) -> None:
+        self.rows.append((step, name, value))
+        self._progress.metric(name, value, step)

@@ -1,0 +1,150 @@
+"""From the twist of the pouring lip to joint motion: differential inverse kinematics and position servos.
+
+Every tick the commanded lip pose moves on by the twist, mink solves a small quadratic program for the joint step (lip frame
+first, posture second, joint limits and speeds as bounds), and MuJoCo's servos follow.
+"""
+
+from dataclasses import dataclass
+
+import mink
+import mujoco
+import numpy as np
+from jaxtyping import Float, Float32
+
+from multigen_core.simulation.gen3 import HOME_RAD, JOINT_NAMES
+from multigen_core.simulation.scene import LIP_SITE, PITCHER_BODY
+
+__all__ = ["MAX_JOINT_SPEED_RAD_S", "MAX_LIP_SPEED_M_S", "MAX_TILT_RATE_RAD_S", "ArmMotion", "LipPose", "Workspace"]
+
+TICK_S = 0.02
+MAX_TILT_RATE_RAD_S = np.radians(25.0)
+MAX_LIP_SPEED_M_S = 0.10
+MAX_JOINT_SPEED_RAD_S = np.radians(30.0)
+MAX_TILT_RAD = np.radians(130.0)
+# The command may lead what the joints can reach by this much: it does not wind up at a limit.
+LEAD_M = 0.01
+LEAD_RAD = np.radians(3.0)
+POSTURE_COST = 1e-3
+START_TICK_S = 0.2
+START_TICKS = 150
+START_TOLERANCE = 2e-4
+SOLVER = "daqp"
+
+
+@dataclass(frozen=True)
+class LipPose:
+    """The pouring lip in the vertical pouring plane."""
+
+    y_m: float
+    z_m: float
+    tilt_rad: float
+    """Of the pitcher from upright, towards -y."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where the lip may be."""
+
+    x_m: float
+    """The pouring plane."""
+    y_m: tuple[float, float]
+    z_m: tuple[float, float]
+
+    def limited(self, pose: LipPose, *, least_tilt_rad: float) -> LipPose:
+        """The nearest pose inside."""
+        return LipPose(
+            y_m=float(np.clip(pose.y_m, *self.y_m)),
+            z_m=float(np.clip(pose.z_m, *self.z_m)),
+            tilt_rad=float(np.clip(pose.tilt_rad, least_tilt_rad, MAX_TILT_RAD)),
+        )
+
+
+class ArmMotion:
+    """Drives the arm of a built scene so that the lip of the held pitcher follows commanded twists."""
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, workspace: Workspace, start: LipPose) -> None:
+        self._model, self._data, self._workspace = model, data, workspace
+        self._lip = model.site(LIP_SITE).id
+        self._pitcher = model.body(PITCHER_BODY).id
+        self._configuration = mink.Configuration(model, q=HOME_RAD)
+        self._frame_task = mink.FrameTask(LIP_SITE, "site", position_cost=1.0, orientation_cost=0.3)
+        self._posture_task = mink.PostureTask(model, cost=POSTURE_COST)
+        self._posture_task.set_target(HOME_RAD)
+        self._bounds = [
+            mink.ConfigurationLimit(model),
+            mink.VelocityLimit(model, {name: MAX_JOINT_SPEED_RAD_S for name in JOINT_NAMES}),
+        ]
+        self._command = start
+        self._reach(start)
+        self._posture_task.set_target(self._configuration.q)
+        data.qpos[:] = self._configuration.q
+        data.ctrl[:] = self._configuration.q
+        mujoco.mj_forward(model, data)
+
+    @property
+    def joints_rad(self) -> Float32[np.ndarray, "7"]:
+        """Measured joint angles."""
+        return np.array(self._data.qpos, np.float32)
+
+    @property
+    def lip_position_m(self) -> Float[np.ndarray, "3"]:
+        """Where the lip really is, world frame."""
+        return np.array(self._data.site_xpos[self._lip])
+
+    @property
+    def tilt_rad(self) -> float:
+        """How far the pitcher is really tilted."""
+        axis = self._data.xmat[self._pitcher].reshape(3, 3)[:, 2]
+        return float(np.arctan2(-axis[1], axis[2]))
+
+    @property
+    def pitcher_pose(self) -> Float[np.ndarray, "4 4"]:
+        """Frame of the pitcher to the world."""
+        pose = np.eye(4)
+        pose[:3, :3] = self._data.xmat[self._pitcher].reshape(3, 3)
+        pose[:3, 3] = self._data.xpos[self._pitcher]
+        return pose
+
+    def tick(self, twist: Float[np.ndarray, "3"], *, least_tilt_rad: float) -> None:
+        """Moves on by ``TICK_S`` with a twist in the units of ``ACTION_SPEC``; faster twists are slowed down."""
+        fastest = np.array([MAX_LIP_SPEED_M_S, MAX_LIP_SPEED_M_S, MAX_TILT_RATE_RAD_S])
+        dy, dz, turn = np.clip(twist, -fastest, fastest) * TICK_S
+        before = self._command
+        moved = LipPose(before.y_m + float(dy), before.z_m + float(dz), before.tilt_rad + float(turn))
+        self._command = self._workspace.limited(moved, least_tilt_rad=least_tilt_rad)
+        self._solve(self._command, TICK_S)
+        self._command = self._near(self._command, self._reached())
+        self._data.ctrl[:] = self._configuration.q
+        for _ in range(round(TICK_S / self._model.opt.timestep)):
+            mujoco.mj_step(self._model, self._data)
+
+    def _solve(self, pose: LipPose, tick_s: float) -> None:
+        target = mink.SE3.from_rotation_and_translation(
+            mink.SO3.from_x_radians(pose.tilt_rad), np.array([self._workspace.x_m, pose.y_m, pose.z_m])
+        )
+        self._frame_task.set_target(target)
+        tasks = [self._frame_task, self._posture_task]
+        speed = mink.solve_ik(self._configuration, tasks, tick_s, SOLVER, limits=self._bounds)
+        self._configuration.integrate_inplace(speed, tick_s)
+
+    def _reach(self, pose: LipPose) -> None:
+        """Moves the solution, not the arm, from home to the start: bounded steps keep the elbow up."""
+        for _ in range(START_TICKS):
+            self._solve(pose, START_TICK_S)
+            if np.abs(self._frame_task.compute_error(self._configuration)).max() < START_TOLERANCE:
+                return
+        raise ValueError(f"the arm cannot hold the lip at {pose}: move the receiver nearer to x = 0.58, y = 0")
+
+    def _reached(self) -> LipPose:
+        lip = self._configuration.get_transform_frame_to_world(LIP_SITE, "site")
+        axis = lip.rotation().as_matrix()[:, 2]
+        _, y_m, z_m = lip.translation()
+        return LipPose(float(y_m), float(z_m), float(np.arctan2(-axis[1], axis[2])))
+
+    @staticmethod
+    def _near(command: LipPose, reached: LipPose) -> LipPose:
+        return LipPose(
+            y_m=float(np.clip(command.y_m, reached.y_m - LEAD_M, reached.y_m + LEAD_M)),
+            z_m=float(np.clip(command.z_m, reached.z_m - LEAD_M, reached.z_m + LEAD_M)),
+            tilt_rad=float(np.clip(command.tilt_rad, reached.tilt_rad - LEAD_RAD, reached.tilt_rad + LEAD_RAD)),
+        )

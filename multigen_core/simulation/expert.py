@@ -1,0 +1,175 @@
+"""The scripted expert: knows the true amounts and pours the goal, each time in another style.
+
+Tilting by d(theta) lets out what the pitcher can no longer hold, so the flow follows from the slope of ``held_ml``:
+``d(theta)/dt = (Q + g (Q - q)) / |d held / d theta|`` with wanted flow Q, measured flow q and a gain g. It tilts back when
+what has arrived, what is in the air and what will still run off make up the goal.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from multigen_core.simulation.arm_motion import MAX_LIP_SPEED_M_S
+from multigen_core.simulation.placement import mouth_centre_m
+from multigen_core.simulation.setup import PourSetup
+from multigen_core.simulation.tilted import held_ml
+from multigen_core.simulation.world import WorldState
+
+__all__ = ["Expert", "Style", "draw_style"]
+
+Phase = Literal["approach", "pour", "pause", "retreat"]
+
+RUN_OFF_S = 0.25
+"""What stands over the lip in a steady pour, over the flow."""
+FLOW_GAIN = 2.0
+"""g."""
+AT_LIP_RAD = np.radians(2.0)
+"""Short of the tilt at which the pitcher runs over by this much, flow control begins."""
+DRIP_FREE_RAD = np.radians(9.0)
+"""Tilted back by this much from where it stopped, the pitcher does not drip."""
+LIP_GAIN_PER_S = 2.0
+NEAR_LIP_M = 0.006
+FAR_FROM_LIP_RAD = np.radians(12.0)
+SLOPE_STEP_RAD = np.radians(1.0)
+LEAST_SLOPE_ML_PER_RAD = 40.0
+SLOW_FLOW_ML_S = 9.0
+"""Towards the goal the flow falls to this: one particle per decision is then about the error that is left."""
+BRAKING_S = 0.8
+SMOOTHING = 0.5
+"""Weight of the newest step in the running mean of the outflow."""
+TOLERANCE = 0.03
+"""A shortfall larger than this fraction of the goal is made up for after a pause."""
+SPENT_ML = 2.0
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one episode is poured."""
+
+    flow_ml_s: float
+    """Wanted flow in the middle of the pour."""
+    tilt_speed_rad_s: float
+    """Highest rate of tilt before anything flows."""
+    retreat_speed_rad_s: float
+    lip_y_m: float
+    """Lip beside the receiver's axis, on the pitcher's side: a stream flies a little towards the other."""
+    lip_z_m: float
+    """Lip above the rim."""
+    first_share: float
+    """Fraction of the goal poured before a look; less than 1 means a correction follows."""
+    pause_s: float
+    """Before the correction."""
+    noise: tuple[float, float]
+    """Standard deviation of the perturbations: lip velocity [m/s], tilt rate [rad/s]."""
+
+
+def draw_style(rng: np.random.Generator, setup: PourSetup) -> Style:
+    """A style that fits the receiver: small cups are poured more slowly."""
+    hesitant = rng.random() < 0.35
+    return Style(
+        flow_ml_s=float(np.clip(setup.goal_ml / rng.uniform(2.0, 4.0), 15.0, 90.0)),
+        tilt_speed_rad_s=float(np.radians(rng.uniform(17.0, 25.0))),
+        retreat_speed_rad_s=float(np.radians(rng.uniform(18.0, 25.0))),
+        lip_y_m=float(rng.uniform(0.3, 0.55) * setup.receiver.mouth_radius_m),
+        lip_z_m=float(rng.uniform(0.02, 0.045)),
+        first_share=float(rng.uniform(0.75, 0.92)) if hesitant else 1.0,
+        pause_s=float(rng.uniform(0.2, 0.6)),
+        noise=(0.008, float(np.radians(rng.uniform(0.0, 4.0)))),
+    )
+
+
+class Expert:
+    """Chooses actions for one episode; ``perturbed`` makes the action that is carried out differ from the one it meant."""
+
+    def __init__(self, setup: PourSetup, style: Style, *, start_tilt_rad: float, step_s: float, seed: int) -> None:
+        self._setup, self._style = setup, style
+        self._start_tilt_rad, self._step_s = start_tilt_rad, step_s
+        self._rng = np.random.default_rng(seed)
+        self._phase: Phase = "approach"
+        self._share = style.first_share
+        self._outflow_ml_s = 0.0
+        self._in_pitcher_ml = setup.initial_ml
+        self._pause_left_s = 0.0
+        self._stop_tilt_rad = start_tilt_rad
+        self._drift = np.zeros(3)
+
+    def act(self, state: WorldState) -> Float[np.ndarray, "3"]:
+        """The action that is right in this state, in the units of ``ACTION_SPEC``."""
+        out = (self._in_pitcher_ml - state.in_pitcher_ml) / self._step_s
+        self._in_pitcher_ml = state.in_pitcher_ml
+        self._outflow_ml_s += SMOOTHING * (out - self._outflow_ml_s)
+        self._advance_phase(state)
+        velocity = self._lip_velocity(state)
+        return np.array([*velocity, self._tilt_rate(state)])
+
+    def perturbed(self, action: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+        """The action with a slowly wandering disturbance: the next one then shows how to recover (DART, arXiv 1703.09327)."""
+        lip, tilt = self._style.noise
+        keep = 0.8
+        kick = self._rng.normal(size=3) * np.array([lip, lip, tilt]) * np.sqrt(1.0 - keep**2)
+        self._drift = keep * self._drift + kick
+        return action + self._drift
+
+    @property
+    def _goal_ml(self) -> float:
+        return self._share * self._setup.goal_ml
+
+    def _advance_phase(self, state: WorldState) -> None:
+        if self._phase == "approach" and np.linalg.norm(self._lip_error(state)) < NEAR_LIP_M:
+            self._phase = "pour"
+        elif self._phase == "pour" and (self._expected_ml(state) >= self._goal_ml or state.in_pitcher_ml < SPENT_ML):
+            self._pause_left_s, self._stop_tilt_rad = self._style.pause_s, state.tilt_rad
+            self._phase = "pause"
+        elif self._phase == "pause":
+            self._pause_left_s -= self._step_s
+            if self._pause_left_s <= 0.0 and state.in_flight_ml == 0.0:
+                short = 1.0 - state.poured_ml / self._setup.goal_ml
+                more = short > TOLERANCE and state.in_pitcher_ml >= SPENT_ML
+                self._share = 1.0
+                self._phase = "pour" if more else "retreat"
+
+    def _expected_ml(self, state: WorldState) -> float:
+        """What will have been poured if the pitcher is tilted back from now on."""
+        flow = self._outflow_ml_s
+        over_lip = flow * RUN_OFF_S
+        closing = self._slope_ml_rad(state) * self._style.retreat_speed_rad_s
+        closing_s = over_lip / (closing + flow + 1e-6)
+        return state.poured_ml + state.in_flight_ml + flow * (self._step_s + 0.5 * closing_s)
+
+    def _before_lip_rad(self, state: WorldState) -> float:
+        """Tilt that is left until the pitcher would run over; negative beyond."""
+        return (held_ml(self._setup.pitcher, state.tilt_rad) - state.in_pitcher_ml) / self._slope_ml_rad(state)
+
+    def _slope_ml_rad(self, state: WorldState) -> float:
+        """How much less the pitcher holds per tilt."""
+        pitcher = self._setup.pitcher
+        less = held_ml(pitcher, state.tilt_rad) - held_ml(pitcher, state.tilt_rad + SLOPE_STEP_RAD)
+        return max(less / SLOPE_STEP_RAD, LEAST_SLOPE_ML_PER_RAD)
+
+    def _tilt_rate(self, state: WorldState) -> float:
+        style = self._style
+        before_lip = self._before_lip_rad(state)
+        if self._phase == "approach":
+            # Tilting while approaching saves time; nothing flows yet.
+            return float(np.clip(before_lip - FAR_FROM_LIP_RAD, 0.0, style.tilt_speed_rad_s))
+        if self._phase == "pour":
+            if before_lip > AT_LIP_RAD:
+                return style.tilt_speed_rad_s
+            left = self._goal_ml - self._expected_ml(state)
+            wanted = float(np.clip(left / BRAKING_S, SLOW_FLOW_ML_S, style.flow_ml_s))
+            rate = wanted + FLOW_GAIN * (wanted - self._outflow_ml_s)
+            return float(np.clip(rate / self._slope_ml_rad(state), -style.tilt_speed_rad_s, style.tilt_speed_rad_s))
+        if self._phase == "pause":
+            drips = state.tilt_rad > self._stop_tilt_rad - DRIP_FREE_RAD
+            return -style.retreat_speed_rad_s if drips else 0.0
+        back = 2.0 * (self._start_tilt_rad - state.tilt_rad)
+        return float(np.clip(back, -style.retreat_speed_rad_s, style.retreat_speed_rad_s))
+
+    def _lip_error(self, state: WorldState) -> Float[np.ndarray, "2"]:
+        wanted = mouth_centre_m(self._setup) + np.array([0.0, self._style.lip_y_m, self._style.lip_z_m])
+        return (wanted - state.lip_position_m)[1:]
+
+    def _lip_velocity(self, state: WorldState) -> Float[np.ndarray, "2"]:
+        return np.clip(LIP_GAIN_PER_S * self._lip_error(state), -MAX_LIP_SPEED_M_S, MAX_LIP_SPEED_M_S)

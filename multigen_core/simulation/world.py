@@ -1,0 +1,165 @@
+"""The pouring world: arm, held pitcher, liquid and receiver, stepped by actions at the control rate.
+
+The coupling is one-way: the arm moves the pitcher, the pitcher moves the liquid; the liquid's weight is not felt.
+"""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from multigen_core.simulation.arm_motion import TICK_S, ArmMotion, LipPose, Workspace
+from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.placement import (
+    clear_tilt_rad,
+    mouth_centre_m,
+    receiver_position_m,
+    start_lip_position_m,
+)
+from multigen_core.simulation.renderer import SceneRenderer
+from multigen_core.simulation.scene import build_scene
+from multigen_core.simulation.setup import PourSetup
+from multigen_core.simulation.surface import LiquidMesh, particles_to_mesh
+
+__all__ = ["PouringWorld", "WorldState"]
+
+LIP_ASIDE_M = 0.12
+"""The lip stays this near to the receiver's axis, along y."""
+LIP_ABOVE_M = (0.005, 0.15)
+"""And this far above its rim: lower, the pitcher would touch it."""
+START_SLACK_RAD = np.radians(2.0)
+"""A pour begins a little more tilted than the receiver's rim forces the pitcher to be."""
+BACK_UPRIGHT_RAD = np.radians(4.0)
+POURED_SOMETHING_ML = 3.0
+
+
+@dataclass(frozen=True)
+class WorldState:
+    """What is true at one moment; a policy sees only part of it."""
+
+    time_s: float
+    joints_rad: Float32[np.ndarray, "7"]
+    tilt_rad: float
+    """Of the pitcher from upright."""
+    lip_position_m: Float[np.ndarray, "3"]
+    poured_ml: float
+    """Liquid inside the receiver."""
+    spilled_ml: float
+    in_pitcher_ml: float
+    in_flight_ml: float
+    flow_ml_s: float
+    """Rate at which liquid arrived in the receiver during the last step."""
+    level_m: float
+    """Of the liquid above the receiver's inner bottom, if it were at rest."""
+    fall_height_m: float
+    """From the lip down to that level."""
+
+
+class PouringWorld:
+    """One pour. ``particle_ml``, ``timestep_s`` and ``solver_iterations`` are those of the particle liquid."""
+
+    def __init__(
+        self,
+        setup: PourSetup,
+        *,
+        image_px: int,
+        rate_hz: float,
+        particle_ml: float,
+        timestep_s: float,
+        solver_iterations: int,
+    ) -> None:
+        self.setup = setup
+        self.step_s = 1.0 / rate_hz
+        self._model = build_scene(setup)
+        self._data = mujoco.MjData(self._model)
+        mouth = mouth_centre_m(setup)
+        low, high = LIP_ABOVE_M
+        workspace = Workspace(
+            x_m=float(mouth[0]),
+            y_m=(float(mouth[1]) - LIP_ASIDE_M, float(mouth[1]) + LIP_ASIDE_M),
+            z_m=(float(mouth[2]) + low, float(mouth[2]) + high),
+        )
+        self.start_tilt_rad = clear_tilt_rad(setup) + START_SLACK_RAD
+        lip = start_lip_position_m(setup)
+        start = LipPose(float(lip[1]), float(lip[2]), self.start_tilt_rad)
+        self._arm = ArmMotion(self._model, self._data, workspace, start)
+        self._liquid = ParticleLiquid(
+            pitcher=setup.pitcher,
+            receiver=setup.receiver,
+            receiver_position_m=receiver_position_m(setup),
+            pitcher_pose=self._arm.pitcher_pose,
+            volume_ml=setup.initial_ml,
+            viscosity=setup.liquid.viscosity,
+            particle_ml=particle_ml,
+            timestep_s=timestep_s,
+            iterations=solver_iterations,
+            seed=setup.seed,
+        )
+        self._image_px = image_px
+        self._renderer: SceneRenderer | None = None
+        self._mesh: LiquidMesh | None = None
+        self.state = self._observe(time_s=0.0, poured_before_ml=0.0)
+
+    @property
+    def finished(self) -> bool:
+        """Something was poured, the pitcher is back where it cannot pour, and nothing is in the air."""
+        upright = self.state.tilt_rad < self._least_tilt_rad() + START_SLACK_RAD + BACK_UPRIGHT_RAD
+        return upright and self.state.poured_ml > POURED_SOMETHING_ML and self.state.in_flight_ml == 0.0
+
+    def step(self, action: Float[np.ndarray, "3"]) -> WorldState:
+        """One control step with an action of ``ACTION_SPEC``. Raises ValueError when it is not finite."""
+        twist = np.asarray(action, float)
+        if not np.isfinite(twist).all():
+            raise ValueError(f"action {action} is not finite")
+        least_tilt_rad = self._least_tilt_rad()
+        for _ in range(round(self.step_s / TICK_S)):
+            self._arm.tick(twist, least_tilt_rad=least_tilt_rad)
+            self._liquid.advance(self._arm.pitcher_pose, TICK_S)
+        self._mesh = None
+        self.state = self._observe(
+            time_s=self.state.time_s + self.step_s, poured_before_ml=self.state.poured_ml
+        )
+        return self.state
+
+    def rgb(self) -> UInt8[np.ndarray, "H W 3"]:
+        """What the camera sees."""
+        return self._camera().rgb(self._liquid_mesh())
+
+    def masks(self) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
+        """Palette masks: as the camera sees it, and with the liquid inside the receiver shown."""
+        return self._camera().masks(self._liquid_mesh())
+
+    def _camera(self) -> SceneRenderer:
+        """Made at the first image: a pour that nobody looks at needs no OpenGL."""
+        if self._renderer is None:
+            self._renderer = SceneRenderer(self._model, self._data, self._image_px)
+        return self._renderer
+
+    def _liquid_mesh(self) -> LiquidMesh:
+        if self._mesh is None:
+            self._mesh = particles_to_mesh(self._liquid.positions_m, self._liquid.particle_ml)
+        return self._mesh
+
+    def _least_tilt_rad(self) -> float:
+        """Less tilted, the pitcher would hit the receiver from above."""
+        offset = self._arm.lip_position_m - mouth_centre_m(self.setup)
+        return clear_tilt_rad(self.setup, lip_offset=(float(offset[1]), float(offset[2])))
+
+    def _observe(self, *, time_s: float, poured_before_ml: float) -> WorldState:
+        census = self._liquid.census()
+        lip = self._arm.lip_position_m
+        level_m = self.setup.receiver.level_at(census.in_receiver_ml * 1e-6)
+        return WorldState(
+            time_s=time_s,
+            joints_rad=self._arm.joints_rad,
+            tilt_rad=self._arm.tilt_rad,
+            lip_position_m=lip,
+            poured_ml=census.in_receiver_ml,
+            spilled_ml=census.spilled_ml,
+            in_pitcher_ml=census.in_pitcher_ml,
+            in_flight_ml=census.in_flight_ml,
+            flow_ml_s=max(census.in_receiver_ml - poured_before_ml, 0.0) / self.step_s,
+            level_m=level_m,
+            fall_height_m=float(lip[2]) - float(receiver_position_m(self.setup)[2]) - level_m,
+        )

@@ -1,0 +1,62 @@
+"""``python -m pipelines materialize``: the whole graph from the terminal, on the storage that ``make ui`` shows."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from multigen_core.errors import UserError
+from pipelines.project import DAGSTER_HOME, load_experiment, project_root
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines")
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("materialize", help="make every asset partition that is not fresh")
+    make.add_argument("--select", nargs="+", default=[], metavar="ASSET", help="assets, for example: episodes +policy")
+    make.add_argument("--force", action="store_true", help="make fresh ones again too")
+    commands.add_parser("home", help="prepare Dagster's storage and print its folder")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    root = project_root()
+    os.environ["MULTIGEN_ROOT"] = str(root)
+    os.environ["DAGSTER_HOME"] = str(root / DAGSTER_HOME)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _COMMANDS[options.command](options, root)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped: finished outputs are kept, run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _materialize(options: argparse.Namespace, root: Path) -> None:
+    load_experiment(root)  # a wrong key is said before Dagster's import, which takes seconds
+    from pipelines.materialize import materialize
+    from pipelines.table import print_outcome
+
+    console = Console(highlight=False)
+    materialize(root, select=options.select, force=options.force, console=console)
+    print_outcome(root, console)
+
+
+def _home(options: argparse.Namespace, root: Path) -> None:
+    from pipelines.instance import dagster_home
+
+    print(dagster_home(root))
+
+
+_COMMANDS = {"materialize": _materialize, "home": _home}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Everything Dagster loads, listed. Nothing heavy is imported here: every run and every step is a new process."""
+
+import dagster as dg
+
+from pipelines.assets.clips import clips, masks, segmenter
+from pipelines.assets.evaluation import champion, evaluation, report
+from pipelines.assets.policy import policy
+from pipelines.assets.simulation import episodes
+from pipelines.assets.sound import audio_model, audio_report
+from pipelines.assets.synthesis import audiovisual, noise_augmented
+from pipelines.automation import weekly_retraining
+from pipelines.jobs import whole_graph
+from pipelines.resources.compute import Compute
+from pipelines.resources.dvc import Dvc
+from pipelines.resources.mlflow import Mlflow
+
+__all__ = ["ASSETS", "defs"]
+
+ASSETS = [
+    clips,
+    segmenter,
+    masks,
+    audio_model,
+    episodes,
+    audiovisual,
+    noise_augmented,
+    audio_report,
+    policy,
+    evaluation,
+    report,
+    champion,
+]
+"""In an order in which they can be made."""
+
+defs = dg.Definitions(
+    assets=ASSETS,
+    jobs=[whole_graph],
+    schedules=[weekly_retraining],
+    resources={"compute": Compute(), "dvc": Dvc(), "mlflow": Mlflow()},
+    # A run holds one partition of one or a few assets; a process per step would only load everything again.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,206 @@
+"""Makes everything that is not fresh, in this process, on Dagster's own storage: what ``make demo`` runs.
+
+One Dagster run per asset partition, in an order in which every run finds its inputs. Finished partitions stay finished
+whatever happens to the process, so the same command goes on where it was stopped.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from multigen_core.errors import ConfigError, UserError
+from multigen_core.experiment import Experiment
+from multigen_core.stages import JOURNAL, STAGES, output_of, partitions_of, stage_named
+from multigen_core.storage import finished
+from pipelines.instance import IN_PROCESS, open_instance
+from pipelines.project import STATE, address, load_experiment
+from pipelines.promotion import evidence
+from pipelines.resources.compute import Compute
+from pipelines.resources.dvc import Dvc
+from pipelines.resources.mlflow import Mlflow
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+__all__ = ["Unit", "materialize", "units_of"]
+
+CHAMPION = "champion"
+"""The one asset that is no stage: it writes the registry, not a folder."""
+DATA_VERSION = "dagster/data_version"
+"""Tag under which Dagster keeps an asset's data version."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One asset partition."""
+
+    asset: str
+    partition: str | None
+
+    @property
+    def address(self) -> str:
+        return address(self.asset, self.partition)
+
+
+def units_of(experiment: Experiment) -> list[Unit]:
+    """All asset partitions of the project, upstream first."""
+    stages = [Unit(stage.name, key) for stage in STAGES for key in partitions_of(stage, experiment)]
+    return [*stages, Unit(CHAMPION, None)]
+
+
+def materialize(root: Path, *, select: Sequence[str] = (), force: bool = False, console: Console) -> None:
+    """Materializes what is stale among the selected assets (all of them by default; ``force``: fresh ones too).
+
+    ``select`` takes Dagster's selection syntax: ``+policy`` adds what the policy reads, ``*policy`` everything before it.
+
+    Raises UserError for a mistake the user can mend, also when another process does the same right now.
+    """
+    experiment = load_experiment(root)
+    (root / STATE).mkdir(exist_ok=True)
+    try:
+        with FileLock(root / STATE / "materialize.lock", timeout=0):
+            _Walk(root, experiment, console).make(_selected(select, experiment), force=force)
+    except Timeout as error:
+        raise UserError(f"another `python -m pipelines materialize` runs in {root}: wait for it or stop it") from error
+
+
+class _Walk:
+    """One pass over the graph."""
+
+    def __init__(self, root: Path, experiment: Experiment, console: Console) -> None:
+        self._root = root
+        self._experiment = experiment
+        self._console = console
+        self._dvc = Dvc(root=str(root))
+        self._instance = open_instance(root)
+
+    def make(self, units: Sequence[Unit], *, force: bool) -> None:
+        """Raises what the first failing step raised; earlier steps stay done."""
+        self._bury_killed_runs()
+        changed = self._dvc.changed()
+        made_anew: set[str] = set()
+        started_s = time.monotonic()
+        skipped = 0
+        for place, unit in enumerate(units, start=1):
+            if not force and self._fresh(unit, changed, made_anew):
+                self._adopt(unit)
+                skipped += 1
+                continue
+            before = self._version(unit)
+            self._run(unit, label=f"{place}/{len(units)} {unit.address}")
+            if self._version(unit) != before:
+                made_anew.add(unit.asset)
+        minutes, seconds = divmod(round(time.monotonic() - started_s), 60)
+        self._console.print(
+            f"{len(units)} asset partitions: {len(units) - skipped} made, {skipped} fresh, in {minutes}:{seconds:02d}"
+        )
+
+    def _fresh(self, unit: Unit, changed: set[str], made_anew: set[str]) -> bool:
+        if unit.asset == CHAMPION:
+            return _journal(self._root, CHAMPION).get("evidence") == evidence(self._experiment, self._dvc)
+        stage = stage_named(unit.asset)
+        whole = finished(self._root / output_of(stage, unit.partition))
+        return whole and unit.address not in changed and made_anew.isdisjoint(stage.inputs)
+
+    def _version(self, unit: Unit) -> str | None:
+        return None if unit.asset == CHAMPION else self._dvc.recorded(unit.asset, unit.partition)
+
+    def _run(self, unit: Unit, *, label: str) -> None:
+        import dagster as dg
+
+        from pipelines.definitions import ASSETS
+
+        started_s = time.monotonic()
+        self._console.print(f"[bold]{label}[/] …")
+        try:
+            result = dg.materialize(
+                ASSETS,
+                selection=[unit.asset],
+                partition_key=unit.partition,
+                instance=self._instance,
+                resources={
+                    "compute": Compute(root=str(self._root), terminal_label=label),
+                    "dvc": self._dvc,
+                    "mlflow": Mlflow(root=str(self._root)),
+                },
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={IN_PROCESS: "true"},
+            )
+        except dg.Failure as failure:
+            raise UserError(failure.description) from failure
+        except dg.DagsterAssetCheckFailedError as failure:
+            raise UserError(str(failure)) from failure
+        self._console.print(f"[bold]{label}[/] done in {time.monotonic() - started_s:.0f} s{_note(result, unit)}")
+
+    def _adopt(self, unit: Unit) -> None:
+        """Tells Dagster of an output that `dvc repro` or `dvc pull` brought."""
+        import dagster as dg
+
+        version = self._version(unit)
+        if version is None:
+            return
+        key = dg.AssetKey(unit.asset)
+        filters = dg.AssetRecordsFilter(key, asset_partitions=[unit.partition] if unit.partition else None)
+        known = self._instance.fetch_materializations(filters, limit=1).records
+        latest = known[0].asset_materialization if known else None
+        if latest is not None and (latest.tags or {}).get(DATA_VERSION) == version:
+            return
+        event = dg.AssetMaterialization(
+            key,
+            partition=unit.partition,
+            description="Found finished: made or fetched by DVC.",
+            tags={DATA_VERSION: version},
+        )
+        self._instance.report_runless_asset_event(event)
+
+    def _bury_killed_runs(self) -> None:
+        """Runs of a killed process still look alive in Dagster and MLflow; none can be while we hold the lock."""
+        import dagster as dg
+
+        alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+        runs = self._instance.get_runs(dg.RunsFilter(tags={IN_PROCESS: "true"}, statuses=alive))
+        for run in runs:
+            self._instance.report_run_failed(run, "The process was killed.")
+        if runs:
+            Mlflow(root=str(self._root)).end_runs_of([run.run_id for run in runs])
+
+
+def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:
+    """Raises ConfigError for a selection that names no asset."""
+    import dagster as dg
+
+    from pipelines.definitions import ASSETS
+
+    units = units_of(experiment)
+    if not select:
+        return units
+    names: set[str] = set()
+    for part in select:
+        try:
+            names |= {key.to_user_string() for key in dg.AssetSelection.from_string(part).resolve(ASSETS)}
+        except dg.DagsterError as error:
+            known = ", ".join(dict.fromkeys(unit.asset for unit in units))
+            raise ConfigError(
+                f"--select {part!r} names no asset; assets are {known}; `+policy` adds what it needs"
+            ) from error
+    return [unit for unit in units if unit.asset in names]
+
+
+def _note(result: "dg.ExecuteInProcessResult", unit: Unit) -> str:
+    """The champion's verdict in words."""
+    if unit.asset != CHAMPION:
+        return ""
+    (event,) = result.asset_materializations_for_node(CHAMPION)
+    return f": {event.metadata['reasons'].value}"
+
+
+def _journal(root: Path, name: str) -> dict[str, Any]:
+    path = root / JOURNAL / f"{name}.json"
+    notes: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return notes
