@@ -31,11 +31,10 @@ def hold(stage: Stage, folder: Path, experiment: Experiment) -> Sequence[dg.Asse
 
 def _verdict(law: Law, folder: Path, experiment: Experiment) -> dg.AssetCheckResult:
     violations = list(islice(law.broken(folder, experiment), SHOWN))
+    listed = "\n".join(f"- {line}" for line in violations) or "none"
     return dg.AssetCheckResult(
         check_name=law.name,
         passed=not violations,
         description=violations[0] if violations else None,
-        metadata={"violations": dg.MetadataValue.md("\n".join(f"- {line}" for line in violations))}
-        if violations
-        else {},
+        metadata={"violations": dg.MetadataValue.md(listed)},
     )

@@ -57,7 +57,7 @@ def units_of(experiment: Experiment) -> list[Unit]:
 def materialize(root: Path, *, select: Sequence[str] = (), force: bool = False, console: Console) -> None:
     """Materializes what is stale among the selected assets (all of them by default; ``force``: fresh ones too).
 
-    ``select`` takes Dagster's selection syntax: ``+policy`` adds what the policy reads, ``*policy`` everything before it.
+    ``select`` takes Dagster's selection syntax: ``+policy`` adds what the policy reads, ``*policy`` all before it.
 
     Raises UserError for a mistake the user can mend, also when another process does the same right now.
     """
@@ -113,6 +113,7 @@ class _Walk:
 
     def _run(self, unit: Unit, *, label: str) -> None:
         import dagster as dg
+        from dagster._core.errors import DagsterAssetCheckFailedError
 
         from pipelines.definitions import ASSETS
 
@@ -134,8 +135,10 @@ class _Walk:
             )
         except dg.Failure as failure:
             raise UserError(failure.description) from failure
-        except dg.DagsterAssetCheckFailedError as failure:
-            raise UserError(str(failure)) from failure
+        except DagsterAssetCheckFailedError as failure:
+            raise UserError(f"{unit.address} breaks a law of its data: {' '.join(str(failure).split())}") from failure
+        except dg.DagsterExecutionInterruptedError as stop:
+            raise KeyboardInterrupt from stop
         self._console.print(f"[bold]{label}[/] done in {time.monotonic() - started_s:.0f} s{_note(result, unit)}")
 
     def _adopt(self, unit: Unit) -> None:
@@ -187,7 +190,7 @@ def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:
         except dg.DagsterError as error:
             known = ", ".join(dict.fromkeys(unit.asset for unit in units))
             raise ConfigError(
-                f"--select {part!r} names no asset; assets are {known}; `+policy` adds what it needs"
+                f"--select {part!r} names no asset; assets are {known}; `*policy` adds all before it"
             ) from error
     return [unit for unit in units if unit.asset in names]
 

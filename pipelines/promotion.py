@@ -1,4 +1,4 @@
-"""Moves the registry's alias ``champion`` when the newly trained policy passes the gate, and says why when it does not."""
+"""Moves the registry's alias ``champion`` when the new policy passes the gate, and says why when it does not."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -45,7 +45,7 @@ def evidence(experiment: Experiment, dvc: Dvc) -> dict[str, str | None]:
 
 
 def judge(experiment: Experiment, root: Path, run: StepRun, progress: Progress) -> Verdict:
-    """Compares the challenger with the champion on the same trials and moves ``champion`` and ``previous`` if it is better.
+    """Compares challenger and champion on the same trials; moves ``champion`` and ``previous`` if the gate says so.
 
     A champion whose trials do not pair with the challenger's (params changed) is evaluated again first.
 
@@ -87,7 +87,7 @@ def judge(experiment: Experiment, root: Path, run: StepRun, progress: Progress) 
 def _champion_trials(
     champion: "ModelVersion", trials: Sequence[Trial], experiment: Experiment, root: Path, progress: Progress
 ) -> Sequence[Trial]:
-    """The champion's trials that pair with these: those it was promoted on, or new ones when they do not fit any more."""
+    """The champion's trials that pair with these: those it was promoted on, or new ones when they no longer fit."""
     import mlflow
 
     from multigen_core.evaluation.statistics import paired

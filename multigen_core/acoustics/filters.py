@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import butter, firwin2, lfilter, sosfilt, sosfreqz
+from scipy.signal import butter, firwin2, freqz, lfilter
 
 from multigen_core.records import SAMPLE_RATE_HZ
 
@@ -16,25 +16,22 @@ _FADE_FROM_HZ = 6800.0
 
 
 class BandBank:
-    """Parallel second-order band passes."""
+    """Parallel band passes of second order."""
 
     def __init__(self, edges_hz: Float[np.ndarray, " bands+1"]) -> None:
-        self._sections = [
-            butter(1, (low, high), "bandpass", fs=SAMPLE_RATE_HZ, output="sos") for low, high in pairwise(edges_hz)
-        ]
-        self._states = [np.zeros((len(section), 2)) for section in self._sections]
+        self._filters = [butter(1, band, "bandpass", fs=SAMPLE_RATE_HZ) for band in pairwise(edges_hz)]
+        self._states = [np.zeros(2) for _ in self._filters]
 
     def split(self, block: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "bands samples"]:
         """The block, band by band."""
-        rows = []
-        for index, section in enumerate(self._sections):
-            row, self._states[index] = sosfilt(section, block, zi=self._states[index])
-            rows.append(row)
-        return np.stack(rows)
+        rows = np.empty((len(self._filters), len(block)))
+        for index, (above, below) in enumerate(self._filters):
+            rows[index], self._states[index] = lfilter(above, below, block, zi=self._states[index])
+        return rows
 
     def white_noise_power(self, gains: Float[np.ndarray, " bands"]) -> float:
         """Power of the weighted sum of bands for white noise of power 1."""
-        responses = [sosfreqz(section, worN=1024)[1] for section in self._sections]
+        responses = [freqz(above, below, worN=1024)[1] for above, below in self._filters]
         return float(np.mean(np.abs(gains @ np.stack(responses)) ** 2))
 
 

@@ -13,7 +13,7 @@ from scipy.signal import stft
 
 from multigen_core.records import SAMPLE_RATE_HZ
 
-__all__ = ["BINS_PER_OCTAVE", "CANDIDATES_HZ", "ResonanceTrack", "comb_salience", "track_resonance"]
+__all__ = ["BINS_PER_OCTAVE", "CANDIDATES_HZ", "ResonanceTrack", "comb_salience", "salience_map", "track_resonance"]
 
 BINS_PER_OCTAVE = 48
 _N_FFT, _HOP = 2048, 256
@@ -57,6 +57,14 @@ def track_resonance(waveform: Float[np.ndarray, " samples"]) -> ResonanceTrack:
     f0_hz = CANDIDATES_HZ[0] * 2.0 ** ((path + _refinement(salience, path)) / BINS_PER_OCTAVE)
     found = salience[np.arange(len(path)), path]
     return ResonanceTrack(times_s.astype(np.float32), f0_hz.astype(np.float32), found.astype(np.float32))
+
+
+def salience_map(
+    waveform: Float[np.ndarray, " samples"],
+) -> tuple[Float[np.ndarray, " frames"], Float[np.ndarray, "frames candidates"]]:
+    """Times [s] and the comb score [dB] of every candidate f0 in every frame; needs at least 0.13 s of sound."""
+    times_s, level_db = _log_spectrogram(waveform)
+    return times_s, comb_salience(_whitened(level_db - np.percentile(level_db, 8.0, axis=0)))
 
 
 def comb_salience(white_db: Float[np.ndarray, "frames bins"]) -> Float[np.ndarray, "frames candidates"]:

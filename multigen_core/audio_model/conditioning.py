@@ -90,8 +90,8 @@ def mask_features(masks: UInt8[np.ndarray, "T H W"], *, fps: float) -> Float32[n
         "pourer_offset": offset,
         "pourer_upright": upright,
     }
-    columns_of_table = [np.where(seen > 0.0, table[name], 0.0) for name in FEATURES]
-    return np.stack(columns_of_table, axis=1).astype(np.float32)
+    table_columns = [np.where(seen > 0.0, table[name], 0.0) for name in FEATURES]
+    return np.stack(table_columns, axis=1).astype(np.float32)
 
 
 def features_at(

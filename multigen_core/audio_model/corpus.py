@@ -47,15 +47,16 @@ def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingCl
     """Every clip of the catalogue with its masks and their verdict."""
     catalogue = read_catalogue(clips)
     usable = pd.read_parquet(masks / "quality.parquet").set_index("clip_id")["usable"]
-    corpus = []
-    for row in catalogue.itertuples(index=False):
+    rows = zip(catalogue["clip_id"], catalogue["fps"].astype(float), catalogue["split"], strict=True)
+    corpus: list[TrainingClip] = []
+    for clip_id, fps, split in rows:
         clip = make_clip(
-            row.clip_id,
-            waveform=read_flac(clips / "media" / f"{row.clip_id}.flac"),
-            masks=read_masks(masks / f"{row.clip_id}.mp4"),
-            fps=float(row.fps),
-            split=row.split,
-            usable=bool(usable[row.clip_id]),
+            clip_id,
+            waveform=read_flac(clips / "media" / f"{clip_id}.flac"),
+            masks=read_masks(masks / f"{clip_id}.mp4"),
+            fps=fps,
+            split=split,
+            usable=bool(usable.loc[clip_id]),
         )
         corpus.append(clip)
         progress.update(len(corpus), len(catalogue), "clips read")

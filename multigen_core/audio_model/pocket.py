@@ -48,6 +48,7 @@ TOKEN_RATE_HZ = FRAME_RATE_HZ / FRAMES_PER_TOKEN
 WEIGHTS = "weights.safetensors"
 _WAVE_OCTAVES = 3
 _WAVES = 1 + 2 * _WAVE_OCTAVES
+_LINEAR_FILTERS = 3
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,6 @@ class _Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.by_time = nn.Linear(hidden, 6 * hidden)
-        self.by_sight = nn.Linear(hidden, 2 * hidden)
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
         self.query_key_value = nn.Linear(hidden, 3 * hidden)
         self.project = nn.Linear(hidden, hidden)
@@ -127,7 +127,8 @@ class _Block(nn.Module):
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.by_time(time)[:, None].chunk(6, dim=-1)
         seen_shift, seen_scale = sight.chunk(2, dim=-1)
         y = self.norm(x) * (1.0 + scale) + shift
-        q, k, v = self.query_key_value(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, h, N, d)
+        parts = self.query_key_value(y).reshape(*y.shape[:2], 3, self.heads, -1)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)  # (B, h, N, d)
         y = functional.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v, attn_mask=band)
         x = x + gate * self.project(y.transpose(1, 2).flatten(2))
         y = self.norm(x) * (1.0 + mlp_scale + seen_scale) + (mlp_shift + seen_shift)
@@ -141,17 +142,22 @@ class PocketTransformer(nn.Module):
         super().__init__()
         hidden = config.hidden
         self.config = config
-        self.enter = nn.Linear(FRAMES_PER_TOKEN * MELS, hidden)
+        channels = FRAMES_PER_TOKEN * MELS
+        self.enter = nn.Linear(channels, hidden)
         # A short stretch of features around the token: a quarter of a second tells rates from levels.
         self.watch = nn.Conv1d(_WAVES * len(FEATURES), hidden, kernel_size=9, padding=4, padding_mode="replicate")
         self.understand = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden))
         self.blind = nn.Parameter(torch.zeros(hidden))
         self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.blocks = nn.ModuleList(_Block(hidden, config.heads) for _ in range(config.depth))
+        self.by_sight = nn.ModuleList(nn.Linear(hidden, 2 * hidden) for _ in range(config.depth))
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
-        self.leave = nn.Linear(hidden, FRAMES_PER_TOKEN * MELS)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.leave = nn.Linear(hidden, channels)
+        # Neighbouring frames overlap: a linear filter finds much of the noise, and is learnt within a few steps.
+        self.linear = nn.Conv1d(channels, _LINEAR_FILTERS * channels, kernel_size=3, padding=1)
+        self.linear_mix = nn.Linear(hidden, _LINEAR_FILTERS)
+        for weights in (*self.leave.parameters(), *self.linear.parameters()):
+            nn.init.zeros_(weights)
 
     def sight(
         self, features: Float[Tensor, "batch tokens features"], conditioned: Bool[Tensor, " batch"]
@@ -163,7 +169,7 @@ class PocketTransformer(nn.Module):
         seen = self.watch(_waves(features).transpose(1, 2)).transpose(1, 2)
         c = torch.where(conditioned[:, None, None], self.understand(seen), self.blind)  # (B, N, D)
         active = functional.silu(c)
-        return [c, *(block.by_sight(active) for block in self.blocks)]
+        return [c, *(layer(active) for layer in self.by_sight)]
 
     def forward(
         self, xt: Float[Tensor, "batch tokens channels"], t: Float[Tensor, " batch"], sight: list[Tensor]
@@ -175,15 +181,18 @@ class PocketTransformer(nn.Module):
         """
         entrance, *sights = sight
         spread = (t.square() + (1.0 - t).square())[:, None, None]
-        x = self.enter(xt * spread.rsqrt()) + entrance
+        noisy = xt * spread.rsqrt()
+        x = self.enter(noisy) + entrance
         time = self.time(_time_embedding(t, self.config.hidden))
         rotation = _rotation(xt.shape[1], self.config.hidden // self.config.heads).to(xt.device)
         position = torch.arange(xt.shape[1], device=xt.device)
         band = (position[:, None] - position[None]).abs() <= self.config.reach
         for block, seen in zip(self.blocks, sights, strict=True):
             x = block(x, time, seen, rotation, band)
+        filters = self.linear(noisy.transpose(1, 2)).reshape(len(xt), _LINEAR_FILTERS, xt.shape[2], xt.shape[1])
+        filtered = torch.einsum("bkcn,bk->bnc", filters, self.linear_mix(time))
         skip = (2.0 * t - 1.0)[:, None, None] / spread
-        return skip * xt + self.leave(self.norm(x)) * spread.rsqrt()
+        return skip * xt + (filtered + self.leave(self.norm(x))) * spread.rsqrt()
 
 
 def _waves(features: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch waves"]:

@@ -52,7 +52,7 @@ def vocode(
 
 def _overlap_add(frames: Float[Tensor, "batch frames window"]) -> Float[Tensor, "batch samples"]:
     """Adds windows that start every ``HOP`` samples; several times faster than ``torch.istft``."""
-    blocks = frames.unflatten(-1, (_OVERLAP, HOP))
+    blocks = frames.reshape(*frames.shape[:2], _OVERLAP, HOP)
     total = frames.new_zeros(frames.shape[0], frames.shape[1] + _OVERLAP - 1, HOP)
     for part in range(_OVERLAP):
         total[:, part : part + frames.shape[1]] += blocks[:, :, part]

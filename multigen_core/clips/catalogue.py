@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
-from pandera.errors import SchemaError
+from pandera.errors import SchemaError, SchemaErrors
 
 from multigen_core.errors import MissingInput, UserError
 
@@ -78,7 +78,7 @@ QuarantineSchema = pa.DataFrameSchema(
 
 
 def write_catalogue(folder: Path, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Checks and writes the catalogue; raises ``pandera.errors.SchemaError`` when a row breaks its schema."""
+    """Checks and writes the catalogue; raises pandera's schema error when a row breaks its schema."""
     return _write(folder / CATALOGUE, CatalogueSchema, rows)
 
 
@@ -113,7 +113,7 @@ def _read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         raise MissingInput(f"{path} does not exist: run `python -m multigen_core clips` first")
     try:
         checked: pd.DataFrame = schema.validate(pd.read_parquet(path))
-    except SchemaError as error:
+    except (SchemaError, SchemaErrors) as error:
         raise UserError(
             f"{path} breaks its schema ({' '.join(str(error).split())[:200]}): run the stage `clips` again"
         ) from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from multigen_core.containers import Container
 from multigen_core.simulation.placement import clear_tilt_rad
@@ -17,10 +18,11 @@ CURVE_RATE_HZ = 20.0
 _FLOW_ML_S = (12.0, 70.0)
 _SHORTEST_POUR_S = 1.2
 _PAUSE_PROBABILITY = 0.25
-_PREFILLED_PROBABILITY = 0.4
+_PREFILLED_PROBABILITY = 0.6
 _LEAST_POURED = 0.15
 """Of the receiver's capacity."""
 _TILT_SMOOTHING_S = 0.25
+_PAUSE_BACK_RAD = np.radians(15.0)
 _STEEPEST_RAD = np.radians(150.0)
 
 
@@ -48,20 +50,22 @@ class PourCurves:
 
 
 def draw_curves(rng: np.random.Generator, setup: PourSetup, *, length_s: float) -> PourCurves:
-    """A pour of random speed and style into an empty or partly filled receiver, with silence before and after it."""
+    """A pour of random speed and style into an empty or partly filled receiver, with silence before and after it.
+
+    What is in a partly filled receiver came from the same pitcher.
+    """
     steps = int(np.ceil(length_s * CURVE_RATE_HZ)) + 1
     capacity_ml = setup.receiver.capacity_ml
     goal = setup.goal_fraction
-    prefilled = rng.uniform(0.0, goal - _LEAST_POURED) if rng.uniform() < _PREFILLED_PROBABILITY else 0.0
+    prefilled = max(goal - _LEAST_POURED, 0.0) * float(rng.uniform(0.2, 1.0) * (rng.uniform() < _PREFILLED_PROBABILITY))
     start_s = rng.uniform(0.07, 0.2) * length_s
     longest_s = rng.uniform(0.7, 0.97) * length_s - start_s
-    volume_ml = (goal - max(prefilled, 0.0)) * capacity_ml
+    volume_ml = (goal - prefilled) * capacity_ml
     flow_ml_s = min(float(np.exp(rng.uniform(*np.log(_FLOW_ML_S)))), volume_ml / min(_SHORTEST_POUR_S, longest_s))
     duration_s = min(longest_s, volume_ml / flow_ml_s)
     shape = _shape(rng, steps, start_s=start_s, duration_s=duration_s)
     flow = shape * (flow_ml_s * duration_s / _integral(shape)[-1])
-    arrived_ml = _integral(flow)
-    poured_ml = max(prefilled, 0.0) * capacity_ml + arrived_ml
+    poured_ml = prefilled * capacity_ml + _integral(flow)
     level_m = np.array([setup.receiver.level_at(volume * 1e-6) for volume in poured_ml])
     air_column_m = setup.receiver.height_m - level_m
     return PourCurves(
@@ -70,7 +74,7 @@ def draw_curves(rng: np.random.Generator, setup: PourSetup, *, length_s: float) 
         level_m=level_m,
         air_column_m=air_column_m,
         fall_height_m=setup.lip_offset[1] + air_column_m,
-        tilt_rad=_tilt(setup, flow, setup.initial_ml - arrived_ml),
+        tilt_rad=_tilt(rng, setup, flow, setup.initial_ml - poured_ml),
         mouth_radius_m=setup.receiver.mouth_radius_m,
     )
 
@@ -95,16 +99,24 @@ def _shape(rng: np.random.Generator, steps: int, *, start_s: float, duration_s: 
 
 
 def _tilt(
-    setup: PourSetup, flow_ml_s: Float[np.ndarray, " steps"], left_ml: Float[np.ndarray, " steps"]
+    rng: np.random.Generator,
+    setup: PourSetup,
+    flow_ml_s: Float[np.ndarray, " steps"],
+    left_ml: Float[np.ndarray, " steps"],
 ) -> Float[np.ndarray, " steps"]:
-    """How far the pitcher is tilted: as far as lets the rest just reach the lip, a little less while nothing flows."""
-    start_rad = clear_tilt_rad(setup)
-    pouring_rad = np.maximum(_spilling_tilt(setup.pitcher, left_ml), start_rad)
-    idle_rad = np.maximum(start_rad, pouring_rad - np.radians(15.0))
-    wanted = np.where(flow_ml_s > 0.0, pouring_rad, idle_rad)
+    """How far the pitcher is tilted: as far as lets the rest just reach the lip, less before, between and after."""
+    over_receiver_rad = clear_tilt_rad(setup)
+    pouring_rad = np.maximum(_spilling_tilt(setup.pitcher, left_ml), over_receiver_rad)
+    flowing = np.flatnonzero(flow_ml_s > 0.0)
+    steps = np.arange(len(flow_ml_s))
+    aside = (steps < flowing[0]) | (steps > flowing[-1])
+    idle_rad = np.where(
+        aside, rng.uniform(0.3, 1.0) * over_receiver_rad, np.maximum(over_receiver_rad, pouring_rad - _PAUSE_BACK_RAD)
+    )
     reach = int(_TILT_SMOOTHING_S * CURVE_RATE_HZ)
-    padded = np.pad(wanted, reach, mode="edge")
-    return np.convolve(padded, np.full(2 * reach + 1, 1.0 / (2 * reach + 1)), mode="valid")
+    # Tilted one smoothing length early and late, so that liquid never falls beside the receiver.
+    tilted = maximum_filter1d(flow_ml_s > 0.0, 2 * reach + 1)
+    return uniform_filter1d(np.where(tilted, pouring_rad, idle_rad), 2 * reach + 1, mode="nearest")
 
 
 def _spilling_tilt(pitcher: Container, volume_ml: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import UInt8
 
+from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.dataset.lerobot import Shard
 from multigen_core.evaluation.figures import LABELS, overlay_strip, spectrogram
 from multigen_core.evaluation.page import data_uri, file_uri
@@ -34,6 +36,8 @@ class ClipExhibit:
     """Frames, and below them the same frames under their masks."""
     spectrogram: str
     video: str
+    poster: str
+    """What a video shows until it is played."""
     caption: str
 
 
@@ -42,6 +46,7 @@ class DubbedExhibit:
     """A silent simulated pour beside the sound that was generated for it."""
 
     video: str
+    poster: str
     spectrogram: str
     sound: str
     caption: str
@@ -53,12 +58,13 @@ class TrialExhibit:
 
     label: str
     address: str
+    poster: str
     caption: str
 
 
 def clip_exhibits(clips: Path, masks: Path) -> list[ClipExhibit]:
     """The first real clips and, for comparison, a few reference clips."""
-    catalogue = pd.read_parquet(clips / "catalogue.parquet").sort_values("clip_id")
+    catalogue = read_catalogue(clips).sort_values("clip_id")
     is_real = catalogue["source"] != "reference"
     shown = pd.concat([catalogue[is_real].head(_REAL_CLIPS), catalogue[~is_real].head(_REFERENCE_CLIPS)])
     quality = pd.read_parquet(masks / "quality.parquet").set_index("clip_id")
@@ -78,11 +84,12 @@ def _clip(row: Any, usable: bool, clips: Path, masks: Path) -> ClipExhibit:
         strip=data_uri(strip, ".png"),
         spectrogram=data_uri(spectrogram(sound), ".png"),
         video=file_uri(video),
+        poster=_poster(frames),
         caption=(
             f"{row.duration_s:.1f} s from second {row.start_s:.1f}, "
             f"pour from {row.onset_s:.1f} to {row.offset_s:.1f} s, "
             f"{row.level_dbfs:.0f} dBFS, {row.split}, licence {row.licence}, "
-            f"masks {'usable' if usable else 'not usable: left out of training'}"
+            f"masks {'usable' if usable else 'not usable: learned from its sound alone'}"
         ),
     )
 
@@ -102,6 +109,7 @@ def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
         exhibits.append(
             DubbedExhibit(
                 video=file_uri(video),
+                poster=_poster(episode.rgb),
                 spectrogram=data_uri(spectrogram(soundtrack.waveform), ".png"),
                 sound=file_uri(sound),
                 caption=(
@@ -126,6 +134,7 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
         TrialExhibit(
             label=LABELS.get(ablation, ablation),
             address=file_uri(video),
+            poster=_poster(list(read_video(video))),
             caption=(
                 f"Trial {trial.trial}, {trial.container.replace('_', ' ')}: asked for {trial.target_ml:.0f} ml, "
                 f"poured {trial.poured_ml:.0f} ml, spilled {trial.spilled_ml:.0f} ml, {trial.outcome.replace('_', ' ')}"
@@ -133,3 +142,8 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
         )
         for trial, ablation, video in sorted(rows, key=lambda row: row[0].trial)
     ]
+
+
+def _poster(frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> str:
+    """The middle frame."""
+    return data_uri(overlay_strip([frames[len(frames) // 2]]), ".png")

@@ -146,7 +146,7 @@ def poured_against_target(trials: Mapping[str, Sequence[Trial]]) -> bytes:
 
 def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: float) -> bytes:
     """Figure 4b style: NMAE against the number of training episodes, ablation -> (episodes, NMAE)."""
-    with _sheet(4.4, 3.0) as sheet:
+    with _sheet(4.4, 3.4) as sheet:
         axes = sheet.axes()
         for shift, (ablation, rows) in enumerate(points.items()):
             # Ablations stand a few per cent apart, so that their whiskers do not hide each other.
@@ -171,7 +171,7 @@ def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: 
         axes.set_ylabel("NMAE")
         axes.set_ylim(bottom=0.0)
         axes.grid()
-        axes.legend(fontsize=8)
+        sheet.figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return sheet.png
 
 

@@ -18,7 +18,7 @@ class Part:
     @property
     def key(self) -> str:
         """As listed under ``embedded`` in summary.json."""
-        return f"{self.name.replace(' ', '_')}: {self.used}"
+        return self.name.replace(" ", "_")
 
 
 def parts_of(experiment: Experiment, *, real_clips: int, clips: int) -> list[Part]:

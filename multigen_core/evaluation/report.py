@@ -1,11 +1,13 @@
 """Stage ``report``: one page to read, look at and listen to, and the figures that scripts read."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from multigen_core.clips.catalogue import read_catalogue, read_quarantine
 from multigen_core.evaluation.comparison import OUTCOMES, Trials, cups, differences, headlines, outcome_counts, verdict
 from multigen_core.evaluation.exhibits import clip_exhibits, dubbed_exhibits, trial_exhibits
 from multigen_core.evaluation.figures import LABELS
@@ -43,7 +45,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     policies = dict(zip(ablations, inputs.folders["policy"], strict=True))
     trials = {ablation: read_trials(folder) for ablation, folder in folders.items()}
     bootstrap = Bootstrap(experiment.evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap"))
-    catalogue = pd.read_parquet(inputs.one("clips") / "catalogue.parquet")
+    catalogue = read_catalogue(inputs.one("clips"))
     real_clips = int((catalogue["source"] != "reference").sum())
     parts = parts_of(experiment, real_clips=real_clips, clips=len(catalogue))
     audio = read_summary(inputs.one("audio_report"))
@@ -103,10 +105,9 @@ def _result(trials: Trials, bootstrap: Bootstrap) -> dict[str, Any]:
 
 def _clips(inputs: "Inputs", catalogue: pd.DataFrame, real_clips: int) -> dict[str, Any]:
     """The section on clips."""
-    quarantine = pd.read_parquet(inputs.one("clips") / "quarantine.parquet")
     rows = [
-        {"source": row.source, "path": row.path, "reason": row.reason, "figure": _plain(row.figure)}
-        for row in quarantine.itertuples()
+        row | {"reason": row["reason"].replace("_", " "), "figure": _plain(row["figure"])}
+        for row in read_quarantine(inputs.one("clips")).to_dict("records")
     ]
     return {
         "clips": clip_exhibits(inputs.one("clips"), inputs.one("masks")),
@@ -152,7 +153,7 @@ def _audio(figures: Summary) -> Json:
 
 
 def _plain(value: object) -> str:
-    """A figure for a table: few digits, no exponent."""
-    if isinstance(value, float):
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    return "–" if value is None else str(value)
+    """A figure for a table: few digits, no exponent, a dash where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

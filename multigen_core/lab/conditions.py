@@ -54,7 +54,7 @@ LAB_RANGES = replace(
     texture_seeds=(100_000, 199_999),
     light_kelvin=(2700.0, 3500.0),
     camera_distance_m=(0.63, 0.68),
-    camera_elevation_deg=(10.0, 20.0),
+    camera_elevation_deg=(5.0, 15.0),
     camera_azimuth_deg=(-14.0, 14.0),
 )
 """The training ranges with everything a stranger's kitchen would change."""

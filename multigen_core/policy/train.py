@@ -1,5 +1,6 @@
 """The stage ``policy``: one diffusion policy per ablation, from the dubbed shards."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
 from multigen_core.dataset.windows import (
     LATENCY_S,
@@ -66,6 +66,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     The seed does not depend on the ablation: episodes held out, windows drawn and augmentations are the same.
     Raises ConfigError when there are too few episodes to hold any out.
     """
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     name = str(inputs.partition)
     recordings = read_recordings(inputs.folders[ABLATIONS[name].shards])
     if len(recordings) < 2:
@@ -108,6 +109,8 @@ def train(
         training = Training(DiffusionNetwork(config, Normaliser.fit(windows)), params)
         recorder = _Recorder(progress, params.steps)
         trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=1,
             max_steps=params.steps,
             val_check_interval=max(1, params.steps // _VALIDATIONS),
             check_val_every_n_epoch=None,
@@ -119,7 +122,7 @@ def train(
             enable_model_summary=False,
             deterministic="warn",
         )
-        trainer.fit(training, _loader(_Drawn(windows, params, seed)), _loader(_HeldOut(unseen, params.batch, seed)))
+        trainer.fit(training, _Drawn(windows, params, seed), _HeldOut(unseen, params.batch, seed))
     return DiffusionPolicy(training.network.cpu()), pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
 
 
@@ -131,14 +134,14 @@ class Training(lightning.LightningModule):
         self.network = network
         self._params = params
 
-    def training_step(self, batch: WindowBatch, index: int) -> Tensor:
+    def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         losses = self.network.random_losses(batch)
         return losses.diffusion + self._params.auxiliary_weight * losses.auxiliary
 
-    def validation_step(self, batch: WindowBatch, index: int) -> None:
+    def validation_step(self, batch: WindowBatch, batch_idx: int) -> None:
         """Figures on held-out episodes, at noise that is the same in every validation."""
         config, network = self.network.config, self.network
-        generator = torch.Generator().manual_seed(index)
+        generator = torch.Generator().manual_seed(batch_idx)
         noise = torch.randn(batch.actions.shape, generator=generator).to(self.device)
         level = torch.randint(1, config.diffusion_steps + 1, (len(noise),), generator=generator).to(self.device)
         losses = network.losses(batch, noise, level)
@@ -164,7 +167,7 @@ class Training(lightning.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class _Drawn(IterableDataset[WindowBatch]):
+class _Drawn:
     """Augmented training batches, one per step, the same for the same seed."""
 
     def __init__(self, windows: Windows, params: PolicyParams, seed: int) -> None:
@@ -176,24 +179,27 @@ class _Drawn(IterableDataset[WindowBatch]):
             yield augmented(self._windows.random_batch(self._params.batch, rng), rng)
 
 
-class _HeldOut(IterableDataset[WindowBatch]):
+class _HeldOut:
     """Windows of the held-out episodes, the same each time: evenly spread, with lags but not augmented."""
 
     def __init__(self, windows: Windows, batch: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
         steps = np.arange(0, len(windows), max(1, len(windows) // _VALIDATION_WINDOWS))
-        self._batches = []
-        for start in range(0, len(steps), batch):
-            part = steps[start : start + batch]
-            camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, len(part)))
-            self._batches.append(windows.batch(part, camera_lag_s=camera_lag_s, microphone_lag_s=microphone_lag_s))
+        camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, len(steps)))
+        self._batches = [
+            windows.batch(
+                steps[start : start + batch],
+                camera_lag_s=camera_lag_s[start : start + batch],
+                microphone_lag_s=microphone_lag_s[start : start + batch],
+            )
+            for start in range(0, len(steps), batch)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[WindowBatch]:
         return iter(self._batches)
-
-
-def _loader(batches: IterableDataset[WindowBatch]) -> DataLoader[WindowBatch]:
-    return DataLoader(batches, batch_size=None)
 
 
 def _averaging(decay: float) -> WeightAveraging:
@@ -215,7 +221,7 @@ class _Recorder(Callback):
         self._recent: list[float] = []
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._recent.append(float(outputs["loss"]))
         step = trainer.global_step

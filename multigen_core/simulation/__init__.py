@@ -1,3 +1,3 @@
-"""The silent world: arm, cups, liquid, light and camera, and the expert that pours in it. Nothing here knows of sound."""
+"""The silent world: arm, cups, liquid, light, camera and the expert that pours. Nothing here knows of sound."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
 """From the twist of the pouring lip to joint motion: differential inverse kinematics and position servos.
 
-Every tick the commanded lip pose moves on by the twist, mink solves a small quadratic program for the joint step (lip frame
-first, posture second, joint limits and speeds as bounds), and MuJoCo's servos follow.
+Every tick the commanded lip pose moves on by the twist, mink solves a small quadratic program for the joint step (lip
+frame first, posture second, joint limits and speeds as bounds), and MuJoCo's servos follow.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The scripted expert: knows the true amounts and pours the goal, each time in another style.
 
 Tilting by d(theta) lets out what the pitcher can no longer hold, so the flow follows from the slope of ``held_ml``:
-``d(theta)/dt = (Q + g (Q - q)) / |d held / d theta|`` with wanted flow Q, measured flow q and a gain g. It tilts back when
-what has arrived, what is in the air and what will still run off make up the goal.
+``d(theta)/dt = (Q + g (Q - q)) / |d held / d theta|`` with wanted flow Q, measured flow q and a gain g. It tilts back
+when what has arrived, what is in the air and what will still run off make up the goal.
 """
 
 from dataclasses import dataclass
@@ -81,12 +81,14 @@ def draw_style(rng: np.random.Generator, setup: PourSetup) -> Style:
 
 
 class Expert:
-    """Chooses actions for one episode; ``perturbed`` makes the action that is carried out differ from the one it meant."""
+    """Chooses actions for one episode; ``perturbed`` makes the action that is carried out differ from what it meant."""
 
-    def __init__(self, setup: PourSetup, style: Style, *, start_tilt_rad: float, step_s: float, seed: int) -> None:
+    def __init__(
+        self, setup: PourSetup, style: Style, *, start_tilt_rad: float, step_s: float, rng: np.random.Generator
+    ) -> None:
         self._setup, self._style = setup, style
         self._start_tilt_rad, self._step_s = start_tilt_rad, step_s
-        self._rng = np.random.default_rng(seed)
+        self._rng = rng
         self._phase: Phase = "approach"
         self._share = style.first_share
         self._outflow_ml_s = 0.0
@@ -105,7 +107,10 @@ class Expert:
         return np.array([*velocity, self._tilt_rate(state)])
 
     def perturbed(self, action: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
-        """The action with a slowly wandering disturbance: the next one then shows how to recover (DART, arXiv 1703.09327)."""
+        """The action with a slowly wandering disturbance: the next one then shows how to recover.
+
+        Laskey et al., "DART: Noise Injection for Robust Imitation Learning", arXiv 1703.09327.
+        """
         lip, tilt = self._style.noise
         keep = 0.8
         kick = self._rng.normal(size=3) * np.array([lip, lip, tilt]) * np.sqrt(1.0 - keep**2)
@@ -117,7 +122,7 @@ class Expert:
         return self._share * self._setup.goal_ml
 
     def _advance_phase(self, state: WorldState) -> None:
-        if self._phase == "approach" and np.linalg.norm(self._lip_error(state)) < NEAR_LIP_M:
+        if self._phase == "approach" and np.linalg.norm(self._lip_error_m(state)) < NEAR_LIP_M:
             self._phase = "pour"
         elif self._phase == "pour" and (self._expected_ml(state) >= self._goal_ml or state.in_pitcher_ml < SPENT_ML):
             self._pause_left_s, self._stop_tilt_rad = self._style.pause_s, state.tilt_rad
@@ -167,9 +172,9 @@ class Expert:
         back = 2.0 * (self._start_tilt_rad - state.tilt_rad)
         return float(np.clip(back, -style.retreat_speed_rad_s, style.retreat_speed_rad_s))
 
-    def _lip_error(self, state: WorldState) -> Float[np.ndarray, "2"]:
+    def _lip_error_m(self, state: WorldState) -> Float[np.ndarray, "2"]:
         wanted = mouth_centre_m(self._setup) + np.array([0.0, self._style.lip_y_m, self._style.lip_z_m])
         return (wanted - state.lip_position_m)[1:]
 
     def _lip_velocity(self, state: WorldState) -> Float[np.ndarray, "2"]:
-        return np.clip(LIP_GAIN_PER_S * self._lip_error(state), -MAX_LIP_SPEED_M_S, MAX_LIP_SPEED_M_S)
+        return np.clip(LIP_GAIN_PER_S * self._lip_error_m(state), -MAX_LIP_SPEED_M_S, MAX_LIP_SPEED_M_S)

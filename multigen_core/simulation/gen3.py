@@ -19,13 +19,13 @@ __all__ = [
     "JOINTS",
     "JOINT_NAMES",
     "JOINT_SPEED_RAD_S",
-    "POURING_RAD",
     "STROKE_M",
     "TOOL_BODY",
     "TOOL_OFFSET_M",
     "Joint",
     "Link",
     "add_gen3",
+    "draw_gripper",
     "gen3_model",
 ]
 
@@ -154,8 +154,6 @@ FLANGE_ROLL_RAD = math.pi
 
 HOME_RAD: Float[np.ndarray, "7"] = np.radians([0.0, 15.0, 180.0, -130.0, 0.0, 55.0, 90.0])
 """Kinova's home: the gripper looks along +x."""
-POURING_RAD: Float[np.ndarray, "7"] = np.radians([0.0, 15.0, 180.0, -130.0, 0.0, 55.0, 90.0])
-"""A start for inverse kinematics near the pouring place, elbow up and gripper along +x."""
 
 GRIPPER = Link("gripper", 0.90, (0.0, 0.0, 0.055), (0.0016, 0.0016, 0.0007))
 
@@ -176,8 +174,8 @@ def gen3_model() -> mujoco.MjModel:
 def add_gen3(spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float) -> mujoco.MjsBody:
     """Stands the arm at the origin; returns the tool body, where a held thing is attached.
 
-    The gripper's fingers stand ``grip_width_m`` apart along the tool's x; its z points out of the hand. Position servos
-    with the joints' torque limits bear the names of the joints; gravity is compensated, as the real arm's firmware does.
+    The gripper's fingers stand ``grip_width_m`` apart along the tool's x; its z points out of the hand. Position
+    servos with the joints' torque limits bear the names of the joints; gravity is compensated, as by the real arm.
     """
     spec.compiler.degree = False
     spec.option.timestep = 0.002
@@ -194,7 +192,7 @@ def add_gen3(spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float) -> mujoco.
         _draw_link(body, joint, end, color)
     flange = body.add_body(name=FLANGE_BODY, pos=FLANGE_POSITION_M, quat=_about_x(FLANGE_ROLL_RAD))
     _set_inertia(flange, GRIPPER)
-    _draw_gripper(flange, grip_width_m)
+    draw_gripper(flange, grip_width_m=grip_width_m)
     return flange.add_body(name=TOOL_BODY, pos=(0.0, 0.0, TOOL_OFFSET_M))
 
 
@@ -229,8 +227,8 @@ def _draw_link(body: mujoco.MjsBody, joint: Joint, end: Vector, color: Rgb) -> N
     _cylinder(body, (0.0, 0.0, -0.004), (0.0, 0.0, 0.004), joint.radius_m + 0.003, _DARK)
 
 
-def _draw_gripper(flange: mujoco.MjsBody, grip_width_m: float) -> None:
-    """The hand of a Robotiq 2F-85: a drum, a palm and two fingers."""
+def draw_gripper(flange: mujoco.MjsBody, *, grip_width_m: float) -> None:
+    """The hand of a Robotiq 2F-85 on a flange: a drum, a palm and two fingers that stand ``grip_width_m`` apart."""
     _cylinder(flange, (0.0, 0.0, 0.0), (0.0, 0.0, 0.045), 0.0375, _DARK)
     _box(flange, (0.0, 0.0, 0.055), (0.036, 0.0135, 0.022), (0.2, 0.2, 0.21))
     for side in (-1.0, 1.0):

@@ -24,8 +24,9 @@ SOFTNESS = 0.05
 """Relaxation of the density constraint, in 1 / diameter^2."""
 COHESION_M_S2 = 4.0
 SKIN = 0.25
-"""Neighbour lists reach this many diameters beyond the support, and so stay good for ``LIST_STEPS`` substeps."""
+"""Neighbour lists reach this many diameters beyond the support: good while nobody moves further than half of it."""
 LIST_STEPS = 2
+"""And for at least this many substeps: the few fast particles of a stream may be late."""
 GRID_CELLS = 32
 SETTLE_S = 0.4
 DEVICE = "cpu"
@@ -66,7 +67,9 @@ class ParticleLiquid:
         seed: int,
     ) -> None:
         if volume_ml > pitcher.capacity_ml:
-            raise ValueError(f"{volume_ml:g} ml do not fit into {pitcher.name!r}, which holds {pitcher.capacity_ml:.0f} ml")
+            raise ValueError(
+                f"{volume_ml:g} ml do not fit into {pitcher.name!r}, which holds {pitcher.capacity_ml:.0f} ml"
+            )
         self.count = max(round(volume_ml / particle_ml), 1)
         self.volume_ml = volume_ml
         self.particle_ml = volume_ml / self.count
@@ -74,7 +77,8 @@ class ParticleLiquid:
         self._receiver_rim_m = float(receiver_position_m[2]) + receiver.height_m
         self._timestep_s = timestep_s
         self._iterations = iterations
-        self._substeps = 0
+        self._list_age = LIST_STEPS
+        self._listed_m = np.full((self.count, 3), np.inf, np.float32)
 
         diameter = float(np.cbrt(self.particle_ml * 1e-6))
         fluid = kernels.Fluid()
@@ -183,16 +187,24 @@ class ParticleLiquid:
 
     def _substep(self) -> None:
         self._predict.launch()
-        if self._substeps % LIST_STEPS == 0:
+        if self._list_is_old():
             self._grid.build(self._x_star, self._reach_m)
             self._list.launch()
+            self._listed_m[:] = self._x_star.numpy()
+            self._list_age = 0
+        self._list_age += 1
         for _ in range(self._iterations):
             for launch in self._solve:
                 launch.launch()
         for launch in self._finish:
             launch.launch()
         wp.copy(self._v, self._v_new)
-        self._substeps += 1
+
+    def _list_is_old(self) -> bool:
+        if self._list_age < LIST_STEPS:
+            return False
+        moved = self._x_star.numpy() - self._listed_m
+        return bool(np.abs(moved).max() > 0.5 * SKIN * self._fluid.diameter)
 
 
 def _bodies(pitcher: Container, receiver: Container) -> kernels.Bodies:

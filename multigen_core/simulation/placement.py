@@ -1,9 +1,9 @@
 """Where receiver and pitcher are.
 
 World: z up, table top z = 0. The pitcher stands on the +y side of the receiver and pours towards -y: tilting it by
-``theta`` turns it about +x through its lip, R_x(theta) e_z = (0, -sin theta, cos theta). The frame of a container has its
-origin at the centre of the inner bottom and its z along the axis; the lip is the point of the pitcher's inner rim on
-the -y side.
+``theta`` turns it about +x through its lip, R_x(theta) e_z = (0, -sin theta, cos theta). The frame of a container has
+its origin at the centre of the inner bottom and its z along the axis; the lip is the point of the pitcher's inner rim
+on the -y side.
 """
 
 import numpy as np
@@ -73,9 +73,7 @@ def clear_tilt_rad(setup: PourSetup, *, lip_offset: tuple[float, float] | None =
     y = lip_y + np.cos(tilts) * out - np.sin(tilts) * down  # from the centre of the receiver's mouth, (tilts, 40)
     z = lip_z + np.sin(tilts) * out + np.cos(tilts) * down
     in_table = z < RIM_CLEARANCE_M - receiver.height_m - receiver.wall_m
-    in_receiver = (z < RIM_CLEARANCE_M) & (
-        y < _outer_radius_m(receiver, z + receiver.height_m) + RIM_CLEARANCE_M
-    )
+    in_receiver = (z < RIM_CLEARANCE_M) & (y < _outer_radius_m(receiver, z + receiver.height_m) + RIM_CLEARANCE_M)
     clear = ~np.any(in_table | in_receiver, axis=1)
     return float(tilts[np.argmax(clear), 0]) if clear.any() else float(np.pi / 2)
 

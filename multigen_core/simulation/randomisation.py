@@ -1,7 +1,7 @@
 """Domain randomisation: all ranges as data, and one draw from them.
 
-The lab has its own ``Ranges``; whatever must be disjoint between training and lab is a field here, so a test can compare
-the two.
+The lab has its own ``Ranges``; whatever must be disjoint between training and lab is a field here, so a test can
+compare the two.
 """
 
 import colorsys
@@ -78,6 +78,7 @@ class Ranges:
     """Fewest and most lamps; the first one casts shadows."""
     light_kelvin: Interval
     light_intensity: Interval
+    """Of the first lamp; the others fill its shadows with a third of that."""
     light_azimuth_deg: Interval
     light_elevation_deg: Interval
     ambient: Interval
@@ -115,10 +116,10 @@ TRAINING_RANGES = Ranges(
     surface_value=(0.25, 0.95),
     lights=(1, 3),
     light_kelvin=(3600.0, 6800.0),
-    light_intensity=(0.5, 0.9),
+    light_intensity=(0.4, 0.7),
     light_azimuth_deg=(-75.0, 75.0),
     light_elevation_deg=(35.0, 75.0),
-    ambient=(0.25, 0.45),
+    ambient=(0.2, 0.38),
     camera_distance_m=(0.50, 0.62),
     camera_elevation_deg=(6.0, 18.0),
     camera_azimuth_deg=(-12.0, 12.0),
@@ -222,9 +223,7 @@ def _draw_scene(rng: np.random.Generator, ranges: Ranges) -> SceneDraw:
     )
 
 
-def _draw_surface(
-    rng: np.random.Generator, textures: tuple[str, ...], tile_m: Interval, ranges: Ranges
-) -> SurfaceDraw:
+def _draw_surface(rng: np.random.Generator, textures: tuple[str, ...], tile_m: Interval, ranges: Ranges) -> SurfaceDraw:
     first, last = ranges.texture_seeds
     hue = float(rng.uniform())
     # The second colour stays near the first in hue: surfaces of a room are seldom two-coloured.
@@ -249,7 +248,7 @@ def _draw_light(rng: np.random.Generator, ranges: Ranges, *, shadow: bool) -> Li
         azimuth_deg=_uniform(rng, ranges.light_azimuth_deg),
         elevation_deg=_uniform(rng, ranges.light_elevation_deg),
         kelvin=_uniform(rng, ranges.light_kelvin),
-        intensity=_uniform(rng, ranges.light_intensity) * (1.0 if shadow else 0.4),
+        intensity=_uniform(rng, ranges.light_intensity) * (1.0 if shadow else 0.3),
         shadow=shadow,
     )
 
@@ -267,9 +266,7 @@ def _draw_clutter(rng: np.random.Generator, receiver_xy_m: tuple[float, float]) 
         radius_m=_uniform(rng, (0.015, 0.04)),
         height_m=height_m,
         yaw_rad=_uniform(rng, (0.0, math.pi)),
-        color=colorsys.hsv_to_rgb(
-            float(rng.uniform()), _uniform(rng, (0.1, 0.9)), _uniform(rng, (0.2, 0.9))
-        ),
+        color=colorsys.hsv_to_rgb(float(rng.uniform()), _uniform(rng, (0.1, 0.9)), _uniform(rng, (0.2, 0.9))),
     )
 
 
@@ -293,9 +290,7 @@ def _vary_liquid(rng: np.random.Generator, liquid: Liquid, ranges: Ranges) -> Li
 
 
 def _vary_color(rng: np.random.Generator, color: Rgb, jitter: float) -> Rgb:
-    red, green, blue = (
-        float(np.clip(channel + _uniform(rng, (-jitter, jitter)), 0.0, 1.0)) for channel in color
-    )
+    red, green, blue = (float(np.clip(channel + _uniform(rng, (-jitter, jitter)), 0.0, 1.0)) for channel in color)
     return red, green, blue
 
 

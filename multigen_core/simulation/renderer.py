@@ -1,8 +1,8 @@
 """Pictures and id masks of a scene, drawn off screen with OpenGL through EGL.
 
-Three things make it fast on a CPU: all renderers of a thread share one OpenGL context, so shaders are compiled once; the
-liquid's mesh is rewritten in place and only the faces in use are sent; and ids are looked up in a table that is built
-once per scene.
+Three things make it fast on a CPU: all renderers of a thread share one OpenGL context, so shaders are compiled once;
+the liquid's mesh is rewritten in place and only the faces in use are sent; and ids are looked up in a table that is
+built once per scene.
 """
 
 import atexit
@@ -49,9 +49,7 @@ class SceneRenderer:
         model.vis.global_.offwidth = model.vis.global_.offheight = size_px
 
         self._window = _current_window()
-        self._context: mujoco.MjrContext | None = mujoco.MjrContext(
-            model, mujoco.mjtFontScale.mjFONTSCALE_50.value
-        )
+        self._context: mujoco.MjrContext | None = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         _open_renderers.add(self)
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 16)
@@ -72,9 +70,7 @@ class SceneRenderer:
         self._draw(self._everything)
         return np.flipud(self._pixels).copy()
 
-    def masks(
-        self, mesh: LiquidMesh | None
-    ) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
+    def masks(self, mesh: LiquidMesh | None) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
         """Palette masks (plain, amodal).
 
         Plain is what the camera can tell: liquid is seen through a clear receiver, not through an opaque one. Amodal
@@ -129,7 +125,11 @@ class SceneRenderer:
                 f" {self._face_room}"
             )
         model, mesh_id = self._model, self._mesh_id
-        vertex, normal, face = model.mesh_vertadr[mesh_id], model.mesh_normaladr[mesh_id], model.mesh_faceadr[mesh_id]
+        vertex, normal, face = (
+            model.mesh_vertadr[mesh_id],
+            model.mesh_normaladr[mesh_id],
+            model.mesh_faceadr[mesh_id],
+        )
         model.mesh_vert[vertex : vertex + vertices] = mesh.vertices
         model.mesh_normal[normal : normal + vertices] = mesh.normals
         model.mesh_face[face : face + faces] = mesh.faces
@@ -199,14 +199,13 @@ _open_renderers: "weakref.WeakSet[SceneRenderer]" = weakref.WeakSet()
 
 def _current_window() -> _Window:
     """This thread's context, made current."""
-    if not hasattr(_windows, "window"):
-        window = _Window()
+    window: _Window | None = getattr(_windows, "window", None)
+    if window is None:
+        window = _windows.window = _Window()
         if not _open_windows:
-            # Registered after MuJoCo's own exit handler, so run before it: it closes the display under open contexts.
+            # Registered after MuJoCo's own exit handler, so run before it: that one closes the display under us.
             atexit.register(_close_all)
         _open_windows.append(window)
-        _windows.window = window
-    window: _Window = _windows.window
     window.make_current()
     return window
 

@@ -14,7 +14,15 @@ from multigen_core.containers import Container
 from multigen_core.records import Liquid
 from multigen_core.simulation.gen3 import HOME_RAD, add_gen3
 from multigen_core.simulation.placement import lip_in_pitcher, receiver_position_m
-from multigen_core.simulation.setup import CameraDraw, ClutterDraw, LightDraw, PourSetup, Rgb, SceneDraw, SurfaceDraw
+from multigen_core.simulation.setup import (
+    CameraDraw,
+    ClutterDraw,
+    LightDraw,
+    PourSetup,
+    Rgb,
+    SceneDraw,
+    SurfaceDraw,
+)
 from multigen_core.simulation.shells import shell
 from multigen_core.simulation.textures import texture
 
@@ -51,15 +59,15 @@ RECEIVER_GROUP = 2
 """The receiver's own geom group: without it the liquid inside is seen."""
 
 POURING_PLACE_M = (0.58, 0.02, 0.12)
-"""What the camera looks at: between cup and lip, a little towards the pitcher. Nearer to the base than x = 0.54 the arm's
-fourth and sixth joint come to their limits while it tilts."""
-GRIP_FRACTION = 0.6
-"""The gripper holds the pitcher at this fraction of its height."""
+"""What the camera looks at: between cup and lip, a little towards the pitcher. Nearer to the base than x = 0.54 the
+arm's fourth and sixth joint come to their limits while it tilts."""
+GRIP_FRACTION = 0.72
+"""The gripper holds the pitcher at this fraction of its height: its fingers stay above the receiver."""
 LIQUID_VERTICES = 12_000
 LIQUID_FACES = 24_000
 """Room of the liquid's mesh."""
 
-_CLEAR_ALPHA = 0.3
+_CLEAR_ALPHA = 0.17
 _PITCHER_MASS_KG = 0.2
 _TABLE_X_M = (-0.35, 1.35)
 _TABLE_HALF_WIDTH_M = 0.9
@@ -109,7 +117,7 @@ def empty_spec(scene: SceneDraw) -> mujoco.MjSpec:
     spec.stat.extent = 1.0
     spec.stat.center = POURING_PLACE_M
     spec.visual.map.znear, spec.visual.map.zfar = 0.05, 6.0
-    spec.visual.map.shadowclip = 0.45
+    spec.visual.map.shadowclip = 0.35
     spec.visual.quality.shadowsize = 512
     spec.visual.quality.offsamples = 4
     # Round shapes are small on screen: coarse ones save a third of a frame.
@@ -134,9 +142,7 @@ def add_surroundings(spec: mujoco.MjSpec, setup: PourSetup) -> None:
     _add_liquid(spec, setup.liquid)
 
 
-def add_container(
-    spec: mujoco.MjSpec, body: mujoco.MjsBody, container: Container, *, name: str, group: int
-) -> None:
+def add_container(spec: mujoco.MjSpec, body: mujoco.MjsBody, container: Container, *, name: str, group: int) -> None:
     """Gives a body the shape and the look of a container."""
     surface = shell(container)
     _add_mesh(spec, name, surface.vertices, surface.normals, surface.faces)
@@ -188,13 +194,15 @@ def _add_room(spec: mujoco.MjSpec, scene: SceneDraw) -> None:
         ((0.5, -1.8, _FLOOR_Z_M + 0.5 * height), (0.0, 1.0, 0.0)),
         ((0.5, 1.8, _FLOOR_Z_M + 0.5 * height), (0.0, -1.0, 0.0)),
     ):
-        wall = _add_shape(
-            world, mujoco.mjtGeom.mjGEOM_PLANE, position=position, size=(2.5, 2.5, 0.1), material="wall"
-        )
+        wall = _add_shape(world, mujoco.mjtGeom.mjGEOM_PLANE, position=position, size=(2.5, 2.5, 0.1), material="wall")
         wall.quat = _turn_z_to(normal)
     floor_color = _darker(scene.wall.colors[1], 0.5)
     _add_shape(
-        world, mujoco.mjtGeom.mjGEOM_PLANE, position=(0.5, 0.0, _FLOOR_Z_M), size=(3.0, 3.0, 0.1), color=floor_color
+        world,
+        mujoco.mjtGeom.mjGEOM_PLANE,
+        position=(0.5, 0.0, _FLOOR_Z_M),
+        size=(3.0, 3.0, 0.1),
+        color=floor_color,
     )
 
 
@@ -248,12 +256,17 @@ def _add_camera(spec: mujoco.MjSpec, draw: CameraDraw) -> None:
 
 def _add_clutter(spec: mujoco.MjSpec, thing: ClutterDraw) -> None:
     body = spec.worldbody.add_body(
-        pos=(*thing.position_m, 0.0), quat=(math.cos(thing.yaw_rad / 2), 0.0, 0.0, math.sin(thing.yaw_rad / 2))
+        pos=(*thing.position_m, 0.0),
+        quat=(math.cos(thing.yaw_rad / 2), 0.0, 0.0, math.sin(thing.yaw_rad / 2)),
     )
     radius, half = thing.radius_m, 0.5 * thing.height_m
     if thing.shape == "ball":
         _add_shape(
-            body, mujoco.mjtGeom.mjGEOM_SPHERE, position=(0.0, 0.0, radius), size=(radius, 0.0, 0.0), color=thing.color
+            body,
+            mujoco.mjtGeom.mjGEOM_SPHERE,
+            position=(0.0, 0.0, radius),
+            size=(radius, 0.0, 0.0),
+            color=thing.color,
         )
         return
     if thing.shape == "box":
@@ -288,7 +301,8 @@ def _add_liquid(spec: mujoco.MjSpec, liquid: Liquid) -> None:
     _add_mesh(spec, LIQUID_GEOM, *_liquid_sheet())
     material = spec.add_material(name=LIQUID_GEOM)
     material.specular, material.shininess = 0.6, 0.7
-    material.rgba = (*liquid.color, 0.45 + 0.55 * liquid.opacity)
+    # Never quite opaque: an opaque body a hair's breadth from a glass wall gets stippled by the wall's shadow.
+    material.rgba = (*liquid.color, 0.6 + 0.38 * liquid.opacity)
     spec.worldbody.add_geom(
         name=LIQUID_GEOM,
         type=mujoco.mjtGeom.mjGEOM_MESH,

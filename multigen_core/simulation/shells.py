@@ -26,7 +26,7 @@ class Shell(NamedTuple):
 def shell(container: Container) -> Shell:
     """Bottom, outside, rim, inside and inner bottom of a container."""
     inner = np.array([(radius, height) for height, radius in container.profile])
-    outer = inner + (container.wall_m, 0.0)
+    outer = inner + np.array([container.wall_m, 0.0])
     base = (0.0, -container.wall_m)
     outline = np.array(
         [

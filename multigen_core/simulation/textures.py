@@ -21,7 +21,12 @@ def texture(family: str, *, seed: int, colors: tuple[Rgb, Rgb], size_px: int = 1
 
 
 def _waves(
-    rng: np.random.Generator, size_px: int, *, cycles: tuple[float, float], stretch: float = 1.0, slope: float = 1.2
+    rng: np.random.Generator,
+    size_px: int,
+    *,
+    cycles: tuple[float, float],
+    stretch: float = 1.0,
+    slope: float = 1.2,
 ) -> Mix:
     """Smooth periodic noise with mean 0.5: random phases in a band of spatial frequencies.
 

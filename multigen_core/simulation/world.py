@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from multigen_core.simulation.arm_motion import TICK_S, ArmMotion, LipPose, Workspace
 from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.particle_kernels import INSIDE
 from multigen_core.simulation.placement import (
     clear_tilt_rad,
     mouth_centre_m,
@@ -20,7 +21,7 @@ from multigen_core.simulation.placement import (
 from multigen_core.simulation.renderer import SceneRenderer
 from multigen_core.simulation.scene import build_scene
 from multigen_core.simulation.setup import PourSetup
-from multigen_core.simulation.surface import LiquidMesh, particles_to_mesh
+from multigen_core.simulation.surface import LiquidMesh, joined, particles_to_mesh, revolved_body
 
 __all__ = ["PouringWorld", "WorldState"]
 
@@ -117,9 +118,7 @@ class PouringWorld:
             self._arm.tick(twist, least_tilt_rad=least_tilt_rad)
             self._liquid.advance(self._arm.pitcher_pose, TICK_S)
         self._mesh = None
-        self.state = self._observe(
-            time_s=self.state.time_s + self.step_s, poured_before_ml=self.state.poured_ml
-        )
+        self.state = self._observe(time_s=self.state.time_s + self.step_s, poured_before_ml=self.state.poured_ml)
         return self.state
 
     def rgb(self) -> UInt8[np.ndarray, "H W 3"]:
@@ -137,8 +136,15 @@ class PouringWorld:
         return self._renderer
 
     def _liquid_mesh(self) -> LiquidMesh:
+        """A body with the exact level in the receiver, and the particles everywhere else."""
         if self._mesh is None:
-            self._mesh = particles_to_mesh(self._liquid.positions_m, self._liquid.particle_ml)
+            bottom = receiver_position_m(self.setup)
+            positions = self._liquid.positions_m
+            settled = (self._liquid.regions[1] == INSIDE) & (positions[:, 2] < bottom[2] + self.state.level_m)
+            self._mesh = joined(
+                revolved_body(self.setup.receiver, self.state.level_m, bottom),
+                particles_to_mesh(positions[~settled], self._liquid.particle_ml),
+            )
         return self._mesh
 
     def _least_tilt_rad(self) -> float:

@@ -32,9 +32,7 @@ class Dvc(dg.ConfigurableResource):
         self._call("commit", "--force", "--quiet", address(stage, partition))
         md5 = self.recorded(stage, partition)
         if md5 is None:
-            raise UserError(
-                f"dvc commit wrote no version of {address(stage, partition)!r} into dvc.lock: is it in dvc.yaml?"
-            )
+            raise UserError(f"dvc.lock got no version of {address(stage, partition)!r}: is the stage in dvc.yaml?")
         return md5
 
     def recorded(self, stage: str, partition: str | None) -> str | None:

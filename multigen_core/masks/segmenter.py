@@ -1,0 +1,156 @@
+"""Stage ``segmenter``: renders simulator frames with their masks and trains the pocket U-Net on them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from multigen_core.compute import make_engine
+from multigen_core.experiment import Experiment, Segmenter, seed_for
+from multigen_core.masks.agreement import intersection_over_union
+from multigen_core.masks.augmentation import augment
+from multigen_core.masks.training_frames import LabelledFrames, SceneItem, render_scene
+from multigen_core.masks.unet import PocketUNet, UNetProvider, save_unet
+from multigen_core.progress import Progress
+from multigen_core.records import Summary
+
+if TYPE_CHECKING:
+    from multigen_core.stages import Inputs
+
+__all__ = ["CURVE", "fit", "run"]
+
+CURVE = "curve.parquet"
+_FRAMES_PER_SCENE = 8
+_VALIDATION_FRACTION = 0.1
+_REPORT_STEPS = 25
+
+
+def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
+    """Trains the U-Net and scores it on scenes it has not seen; writes nothing when another provider draws masks."""
+    if experiment.masks.provider != "unet":
+        progress.say(f"skipped: masks.provider is {experiment.masks.provider}")
+        return {"skipped": True, "provider": experiment.masks.provider}
+    params = experiment.segmenter
+    scenes = -(-params.frames // _FRAMES_PER_SCENE)
+    items = [
+        SceneItem(
+            seed=seed_for(experiment, "segmenter", scene),
+            ranges="reference" if scene % 2 else "training",
+            frames=min(_FRAMES_PER_SCENE, params.frames - scene * _FRAMES_PER_SCENE),
+            image_px=params.image_px,
+        )
+        for scene in range(scenes)
+    ]
+    engine = make_engine(experiment.compute.engine, experiment.compute.workers)
+    rendered = engine.map(render_scene, items, progress, "scenes rendered")
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    held_out = max(1, round(_VALIDATION_FRACTION * scenes))
+    # With a single scene there is nothing to hold out.
+    training = rendered[:-held_out] or rendered
+    network, curve = fit(training, params, seed=seed_for(experiment, "segmenter"), progress=progress)
+    save_unet(network, out, image_px=params.image_px)
+    curve.to_parquet(out / CURVE)
+
+    images = np.concatenate([scene.rgb for scene in rendered[-held_out:]])
+    predicted = UNetProvider(network, image_px=params.image_px).annotate("validation", images)
+    scores = intersection_over_union(predicted, np.concatenate([scene.masks for scene in rendered[-held_out:]]))
+    return {
+        "skipped": False,
+        "provider": "unet",
+        "frames": sum(len(scene.rgb) for scene in training),
+        "frames_validation": len(images),
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "training_loss": round(float(curve["training_loss"].iloc[-1]), 4),
+        **{f"iou_{name}": None if score is None else round(score, 4) for name, score in scores.items()},
+    }
+
+
+def fit(
+    scenes: list[LabelledFrames], params: Segmenter, *, seed: int, progress: Progress
+) -> tuple[PocketUNet, pd.DataFrame]:
+    """A trained network and its curve (``step``, ``training_loss``)."""
+    images = np.concatenate([scene.rgb for scene in scenes])
+    masks = np.concatenate([scene.masks for scene in scenes])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = PocketUNet(params.width)
+    watcher = _Watcher(params.steps, progress)
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_steps=params.steps,
+        callbacks=[watcher],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(_Training(network, params), _Batches(images, masks, params.batch, seed))
+    return network.cpu(), pd.DataFrame(watcher.rows)
+
+
+class _Batches:
+    """Endless augmented batches; the same seed draws the same ones."""
+
+    def __init__(
+        self, images: UInt8[np.ndarray, "N H W 3"], masks: UInt8[np.ndarray, "N H W"], batch: int, seed: int
+    ) -> None:
+        self._images, self._masks, self._batch, self._seed = images, masks, batch, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(self._seed)
+        while True:
+            chosen = torch.randint(0, len(self._images), (self._batch,), generator=generator).numpy()
+            images = torch.from_numpy(self._images[chosen]).permute(0, 3, 1, 2) / 255.0
+            yield augment(images, torch.from_numpy(self._masks[chosen]).long(), generator=generator)
+
+
+class _Training(lightning.LightningModule):
+    """Cross entropy plus the soft Dice loss, which keeps thin streams alive (Milletari et al. 2016)."""
+
+    def __init__(self, network: PocketUNet, params: Segmenter) -> None:
+        super().__init__()
+        self.network = network
+        self._params = params
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, masks = batch
+        logits = self.network(images)
+        share = logits.softmax(1)
+        wanted = functional.one_hot(masks, share.shape[1]).permute(0, 3, 1, 2)
+        overlap = (share * wanted).sum((0, 2, 3))
+        dice = 2.0 * (overlap + 1.0) / (share.sum((0, 2, 3)) + wanted.sum((0, 2, 3)) + 2.0)
+        return functional.cross_entropy(logits, masks) + 1.0 - dice.mean()
+
+    def configure_optimizers(self) -> Any:
+        rate, steps = self._params.learning_rate, self._params.steps
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=1e-4)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class _Watcher(lightning.Callback):
+    """Reports progress and the mean loss of the last steps."""
+
+    def __init__(self, steps: int, progress: Progress) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._steps, self._progress = steps, progress
+        self._losses: list[float] = []
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        step = trainer.global_step
+        self._losses.append(float(outputs["loss"]))
+        self._progress.update(step, self._steps, "training steps")
+        if step % _REPORT_STEPS == 0 or step == self._steps:
+            self.rows.append({"step": float(step), "training_loss": float(np.mean(self._losses))})
+            self._progress.metric("training_loss", self.rows[-1]["training_loss"], step)
+            self._losses.clear()

@@ -1,0 +1,65 @@
+"""Stage ``episodes``: one shard of silent simulated pours."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from multigen_core.compute import make_engine
+from multigen_core.dataset.lerobot import write_shard
+from multigen_core.experiment import Episodes, Experiment, seed_for
+from multigen_core.progress import Progress
+from multigen_core.records import Episode, Summary
+from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
+from multigen_core.simulation.renderer import require_rendering
+from multigen_core.simulation.rollout import roll_out
+
+if TYPE_CHECKING:
+    from multigen_core.stages import Inputs
+
+__all__ = ["run"]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a worker needs to make one episode."""
+
+    episode_id: str
+    seed: int
+    config: Episodes
+
+
+def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
+    """Simulates the episodes of a shard in parallel and writes them as a LeRobot folder.
+
+    Raises MissingExtra where nothing can be drawn, before any work starts.
+    """
+    require_rendering()
+    shard = str(inputs.partition)
+    orders = [
+        _Order(f"{shard}-{number:03d}", seed_for(experiment, "episodes", shard, number), experiment.episodes)
+        for number in range(experiment.episodes.per_shard)
+    ]
+    engine = make_engine(experiment.compute.engine, experiment.compute.workers)
+    episodes = engine.map(_simulate, orders, progress, f"pours of shard {shard}")
+    write_shard(out, episodes)
+    return _figures(episodes)
+
+
+def _simulate(order: _Order) -> Episode:
+    return roll_out(draw_setup(order.seed, TRAINING_RANGES), order.config, episode_id=order.episode_id)
+
+
+def _figures(episodes: list[Episode]) -> Summary:
+    poured = np.array([episode.poured_ml[-1] for episode in episodes])
+    target = np.array([episode.target_ml for episode in episodes])
+    return {
+        "episodes": len(episodes),
+        "steps": sum(episode.steps for episode in episodes),
+        "expert_nmae": round(float(np.mean(np.abs(poured - target) / target)), 4),
+        "spilled_ml_mean": round(float(np.mean([episode.spilled_ml[-1] for episode in episodes])), 2),
+        "poured_ml_min": round(float(poured.min()), 1),
+        "poured_ml_max": round(float(poured.max()), 1),
+        "duration_s_mean": round(float(np.mean([episode.steps / episode.rate_hz for episode in episodes])), 2),
+    }

@@ -1,0 +1,67 @@
+"""What Dagster loads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipelines.definitions import ASSETS, defs
+from pipelines.laws import LAWS
+from tests.skeleton import REPOSITORY, environment, lay_out
+
+
+def test_definitions_are_valid(tmp_path: Path) -> None:
+    """In a project of its own, as a user would call it."""
+    root = lay_out(tmp_path / "project", REPOSITORY / "params.yaml")
+    call = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert call.returncode == 0, call.stdout + call.stderr
+    assert "All code locations passed validation" in call.stdout + call.stderr
+
+
+def test_loading_them_is_light() -> None:
+    """Every run is a new process: what a stage needs is loaded when the stage runs."""
+    code = (
+        "import sys, pipelines.definitions\n"
+        "heavy = {'torch', 'lightning', 'mlflow', 'mujoco', 'warp', 'matplotlib', 'pandas', 'av'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)))"
+    )
+    call = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert call.returncode == 0, call.stderr
+
+
+@pytest.mark.parametrize(
+    ("selection", "names"),
+    [
+        ("+policy", {"policy", "audiovisual", "noise_augmented"}),
+        ("group:simulation", {"episodes"}),
+        ("audio_model+", {"audio_model", "audiovisual", "audio_report", "report"}),
+    ],
+)
+def test_assets_are_selected_by_strings(selection: str, names: set[str]) -> None:
+    """Breaks when DVC's hydra-core brings an antlr runtime that Dagster's parser does not understand."""
+    keys = dg.AssetSelection.from_string(selection).resolve(ASSETS)
+    assert {key.to_user_string() for key in keys} == names
+
+
+def test_every_law_is_a_blocking_check() -> None:
+    specs = [spec for asset in ASSETS for spec in asset.check_specs]
+    assert {(spec.asset_key.to_user_string(), spec.name) for spec in specs} == {
+        (stage, law.name) for stage, laws in LAWS.items() for law in laws
+    }
+    assert all(spec.blocking for spec in specs)
+
+
+def test_nothing_runs_by_itself_until_it_is_turned_on() -> None:
+    schedule = defs.resolve_schedule_def("weekly_retraining")
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert schedule.job_name == "whole_graph"
+    assert defs.resolve_job_def("whole_graph").name == "whole_graph"

@@ -1,0 +1,123 @@
+"""Every family of policies: what is saved decides again as it did."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from multigen_core.errors import ConfigError, MissingInput
+from multigen_core.policy.contract import FAMILIES, Policy, load_policy
+from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
+from multigen_core.policy.normaliser import Affine, Normaliser
+from multigen_core.records import ACTION_SPEC, Observation
+
+LIMIT = 2.0
+SCALE = (0.02, 0.01, 0.5)
+
+
+def untrained_diffusion(uses_sound: bool) -> DiffusionPolicy:
+    config = DiffusionConfig(
+        ablation="vision_audio" if uses_sound else "vision",
+        uses_sound=uses_sound,
+        spec=ACTION_SPEC,
+        image_px=48,
+        audio_window_s=1.0,
+        chunk=7,
+        executed=2,
+        diffusion_steps=20,
+        sampling_steps=4,
+    )
+    one = Affine(offset=(0.0,), scale=(1.0,))
+    normaliser = Normaliser(
+        actions=Affine(offset=(0.0, 0.0, 0.0), scale=SCALE),
+        action_limits=((-LIMIT,) * 3, (LIMIT,) * 3),
+        joints=Affine(offset=(0.0,) * 7, scale=(1.0,) * 7),
+        goal=one,
+        auxiliary=Affine(offset=(0.0,) * 3, scale=(1.0,) * 3),
+        log_mel=Affine(offset=(-2.5,), scale=(1.0,)),
+    )
+    torch.manual_seed(0)
+    return DiffusionPolicy(DiffusionNetwork(config, normaliser))
+
+
+UNTRAINED: dict[str, Callable[[bool], DiffusionPolicy]] = {"diffusion": untrained_diffusion}
+"""One maker per member of the family list."""
+
+
+def observation(seed: int = 0) -> Observation:
+    rng = np.random.default_rng(seed)
+    return Observation(
+        rgb=rng.integers(0, 255, (48, 48, 3), dtype=np.uint8),
+        waveform=rng.normal(0.0, 0.1, 16_000).astype(np.float32),
+        joints_rad=rng.normal(0.0, 1.0, 7).astype(np.float32),
+        goal_fraction=0.5,
+    )
+
+
+@pytest.fixture(params=[(family, ear) for family in FAMILIES for ear in (True, False)], ids=str)
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[DiffusionPolicy, Path]:
+    family, uses_sound = request.param
+    policy = UNTRAINED[family](uses_sound)
+    policy.save(tmp_path)
+    return policy, tmp_path
+
+
+def test_loaded_policy_decides_as_the_saved_one(saved: tuple[DiffusionPolicy, Path]) -> None:
+    policy, folder = saved
+    loaded: Policy = load_policy(folder)
+    assert loaded.spec == ACTION_SPEC
+    assert (loaded.uses_sound, loaded.executed, loaded.audio_window_s) == (policy.uses_sound, 2, 1.0)
+    for seed in range(3):
+        np.testing.assert_array_equal(loaded.act(observation(), seed), policy.act(observation(), seed))
+
+
+def test_decision_follows_the_seed_and_the_limits(saved: tuple[DiffusionPolicy, Path]) -> None:
+    policy, _ = saved
+    actions = policy.act(observation(), 1)
+    assert actions.shape == (7, 3) and actions.dtype == np.float32
+    assert (np.abs(actions) <= LIMIT * np.array(SCALE) * 1.0001).all()
+    np.testing.assert_array_equal(actions, policy.act(observation(), 1))
+    assert not np.array_equal(actions, policy.act(observation(), 2))
+
+
+def test_only_a_policy_with_an_ear_hears(saved: tuple[DiffusionPolicy, Path]) -> None:
+    policy, _ = saved
+    quiet = dataclasses.replace(observation(), waveform=np.zeros(16_000, np.float32))
+    same = np.array_equal(policy.act(observation(), 1), policy.act(quiet, 1))
+    assert same != policy.uses_sound
+
+
+def test_saved_config_names_units_and_frame(saved: tuple[DiffusionPolicy, Path]) -> None:
+    config = json.loads((saved[1] / "config.json").read_text())
+    assert config["family"] in FAMILIES
+    assert config["spec"] == {
+        "names": ["lip_velocity_y", "lip_velocity_z", "tilt_rate"],
+        "units": ["m/s", "m/s", "rad/s"],
+        "frame": "base",
+        "rate_hz": 10.0,
+    }
+
+
+def test_observation_of_another_size_is_refused(saved: tuple[DiffusionPolicy, Path]) -> None:
+    policy, _ = saved
+    small = dataclasses.replace(observation(), rgb=np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"image is \(32, 32, 3\)"):
+        policy.act(small, 0)
+    short = dataclasses.replace(observation(), waveform=np.zeros(99, np.float32))
+    with pytest.raises(ValueError, match="waveform has 99 samples"):
+        policy.act(short, 0)
+
+
+def test_folder_without_policy_names_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="run the stage `policy` first"):
+        load_policy(tmp_path)
+
+
+def test_unknown_family_lists_the_known(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"family": "oracle"}')
+    with pytest.raises(ConfigError, match=r"'oracle'; known families: diffusion"):
+        load_policy(tmp_path)

@@ -1,0 +1,155 @@
+"""Worlds, expert and episodes on coarse liquid: laws that hold for every pour."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from multigen_core.dataset.lerobot import Shard
+from multigen_core.experiment import Compute, Episodes, load
+from multigen_core.progress import Silent
+from multigen_core.records import Episode
+from multigen_core.simulation import episodes as stage
+from multigen_core.simulation.expert import Expert, draw_style
+from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
+from multigen_core.simulation.rollout import roll_out
+from multigen_core.simulation.setup import PourSetup
+from multigen_core.simulation.world import PouringWorld
+from multigen_core.stages import Inputs
+
+ROOT = Path(__file__).parents[2]
+COARSE = Episodes(
+    shards=("000",),
+    per_shard=2,
+    image_px=32,
+    rate_hz=10.0,
+    particle_ml=2.0,
+    timestep_s=0.005,
+    solver_iterations=2,
+    max_duration_s=12.0,
+)
+
+
+@pytest.fixture(scope="module")
+def setup() -> PourSetup:
+    return draw_setup(5, TRAINING_RANGES)
+
+
+@pytest.fixture(scope="module")
+def episode(setup: PourSetup) -> Episode:
+    return roll_out(setup, COARSE)
+
+
+def world_of(setup: PourSetup) -> PouringWorld:
+    return PouringWorld(setup, image_px=32, rate_hz=10.0, particle_ml=2.0, timestep_s=0.005, solver_iterations=2)
+
+
+def test_the_liquid_of_a_world_is_conserved_and_its_level_follows(setup: PourSetup) -> None:
+    world = world_of(setup)
+    for _ in range(45):
+        state = world.step(np.array([0.0, 0.0, 0.4]))
+        total = state.in_pitcher_ml + state.poured_ml + state.in_flight_ml + state.spilled_ml
+        assert total == pytest.approx(setup.initial_ml)
+        assert state.level_m == pytest.approx(setup.receiver.level_at(state.poured_ml * 1e-6))
+    assert state.poured_ml > 20.0
+    assert state.time_s == pytest.approx(4.5)
+
+
+def test_a_world_at_rest_spills_nothing_and_is_not_finished(setup: PourSetup) -> None:
+    world = world_of(setup)
+    for _ in range(8):
+        state = world.step(np.zeros(3))
+    assert (state.poured_ml, state.spilled_ml, state.flow_ml_s) == (0.0, 0.0, 0.0)
+    assert state.in_pitcher_ml == pytest.approx(setup.initial_ml)
+    assert not world.finished
+
+
+def test_an_action_that_is_no_number_is_refused(setup: PourSetup) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        world_of(setup).step(np.array([0.0, np.nan, 0.0]))
+
+
+def test_the_expert_tilts_back_when_the_goal_is_reached(setup: PourSetup) -> None:
+    world = world_of(setup)
+    rng = np.random.default_rng(0)
+    style = replace(draw_style(rng, setup), first_share=1.0, pause_s=0.1)
+    expert = Expert(setup, style, start_tilt_rad=world.start_tilt_rad, step_s=world.step_s, rng=rng)
+    assert expert.act(replace(world.state, tilt_rad=0.6))[2] >= 0.0
+    above_goal = replace(world.state, tilt_rad=1.2, poured_ml=1.01 * setup.goal_ml)
+    rates = [expert.act(replace(above_goal, lip_position_m=_aim(expert))) for _ in range(4)]
+    assert rates[-1][2] < 0.0
+
+
+def _aim(expert: Expert) -> np.ndarray:
+    """Where this expert wants the lip."""
+    here = np.zeros(3)
+    probe = np.array([0.0, 1.0, 1.0])
+    missing = expert._lip_error_m(here)
+    return here + probe * np.array([0.0, *missing])
+
+
+def test_perturbations_wander_around_nothing(setup: PourSetup) -> None:
+    rng = np.random.default_rng(3)
+    style = replace(draw_style(rng, setup), noise=(0.01, 0.05))
+    expert = Expert(setup, style, start_tilt_rad=0.5, step_s=0.1, rng=rng)
+    drift = np.array([expert.perturbed(np.zeros(3)) for _ in range(4000)])
+    assert np.abs(drift.mean(axis=0)).max() < 0.01
+    assert drift.std(axis=0) == pytest.approx([0.01, 0.01, 0.05], rel=0.15)
+
+
+def test_an_episode_pours_what_was_asked_for(episode: Episode, setup: PourSetup) -> None:
+    assert episode.poured_ml[-1] == pytest.approx(setup.goal_ml, rel=0.1)
+    assert episode.spilled_ml[-1] < 0.1 * setup.goal_ml
+    assert episode.steps / episode.rate_hz <= COARSE.max_duration_s
+    assert episode.tilt_rad[-1] < episode.tilt_rad[0] + np.radians(8.0)
+    assert episode.tilt_rad.max() > np.radians(50.0)
+    assert (episode.actions[-1] == 0.0).all()
+
+
+def test_an_episode_has_one_row_per_decision(episode: Episode) -> None:
+    steps = episode.steps
+    assert episode.rgb.shape == (steps, 32, 32, 3)
+    assert episode.masks_plain.shape == episode.masks_amodal.shape == (steps, 32, 32)
+    assert episode.joints_rad.shape == (steps, 7)
+    for column in (episode.tilt_rad, episode.poured_ml, episode.spilled_ml, episode.flow_ml_s, episode.level_m):
+        assert column.shape == (steps,)
+        assert column.dtype == np.float32
+        assert np.isfinite(column).all()
+    assert set(np.unique(episode.masks_amodal)) <= {0, 1, 2, 3}
+
+
+def test_flow_sums_to_what_was_poured(episode: Episode) -> None:
+    arrived = float(episode.flow_ml_s.sum() / episode.rate_hz)
+    assert arrived == pytest.approx(float(episode.poured_ml[-1]), rel=0.05)
+
+
+def test_more_liquid_is_seen_inside_the_receiver_after_the_pour(episode: Episode) -> None:
+    liquid = (episode.masks_amodal == 3).sum(axis=(1, 2))
+    assert liquid[-1] > liquid[0] + 5
+
+
+def test_the_same_setup_gives_the_same_episode(setup: PourSetup) -> None:
+    short = replace(COARSE, max_duration_s=2.5)
+    one, two = roll_out(setup, short), roll_out(setup, short)
+    assert (one.rgb == two.rgb).all()
+    assert one.actions.tobytes() == two.actions.tobytes()
+    assert one.poured_ml.tobytes() == two.poured_ml.tobytes()
+    assert one.scene == two.scene
+
+
+def test_the_stage_writes_a_shard_that_reads_back(tmp_path: Path) -> None:
+    experiment = replace(
+        load(ROOT / "params.yaml"),
+        compute=Compute(engine="serial", workers=1),
+        episodes=replace(COARSE, max_duration_s=3.0),
+    )
+    inputs = Inputs(root=ROOT, folders={}, partition="000")
+    summary = stage.run(experiment, inputs, tmp_path, Silent())
+    shard = Shard(tmp_path)
+    assert summary["episodes"] == len(shard) == 2
+    first = shard.episode(0)
+    assert first.episode_id == "000-000"
+    assert first.steps <= 30
+    assert first.scene["style"]["flow_ml_s"] > 0.0
+    assert shard.episode(1).seed != first.seed
