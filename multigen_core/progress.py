@@ -4,6 +4,7 @@ import time
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 
 __all__ = ["Progress", "Silent", "TerminalProgress", "time_left"]
 
@@ -58,11 +59,11 @@ class TerminalProgress:
             return
         self._printed_s = now_s
         left = time_left(self._started_s, done, total, now_s=now_s)
-        tail = f" · {what}" if what else ""
+        tail = f" · {escape(what)}" if what else ""
         self._console.print(f"[bold]{self._stage}[/] {done}/{total} · {left} left{tail}")
 
     def metric(self, name: str, value: float, step: int) -> None:
         return None
 
     def say(self, message: str) -> None:
-        self._console.print(f"[bold]{self._stage}[/] {message}")
+        self._console.print(f"[bold]{self._stage}[/] {escape(message)}")

@@ -1,4 +1,4 @@
-"""A project of its own for tests that run the pipeline for real: the repository's files in a fresh git and DVC project."""
+"""A fresh git and DVC project with the repository's files, for tests that run the pipeline for real."""
 
 import os
 import shutil

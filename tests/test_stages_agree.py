@@ -23,8 +23,8 @@ def dvc_stages() -> dict[str, Any]:
     return stages
 
 
-def graph() -> dg.AssetGraph:
-    return defs.resolve_asset_graph()
+def node_of(name: str) -> Any:
+    return defs.resolve_asset_graph().get(dg.AssetKey(name))
 
 
 def upstream_path(stage: Stage, name: str) -> str:
@@ -71,7 +71,7 @@ def test_dagster_has_every_stage_and_the_champion() -> None:
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_dagster_asset(stage: Stage) -> None:
-    node = graph().get(dg.AssetKey(stage.name))
+    node = node_of(stage.name)
     assert {key.to_user_string() for key in node.parent_keys} == set(stage.inputs)
     assert node.group_name == group_of(stage)
     assert node.code_version == code_version(stage)
@@ -86,9 +86,9 @@ def test_dagster_asset(stage: Stage) -> None:
 
 def test_a_stage_with_other_partitions_reads_all_of_them() -> None:
     """Every ablation learns from all shards; a shard's sound is made from the same shard."""
-    mappings = graph().get(dg.AssetKey("policy")).partition_mappings
+    mappings = node_of("policy").partition_mappings
     assert isinstance(mappings[dg.AssetKey("audiovisual")], dg.AllPartitionMapping)
-    assert dg.AssetKey("episodes") not in graph().get(dg.AssetKey("audiovisual")).partition_mappings
+    assert dg.AssetKey("episodes") not in node_of("audiovisual").partition_mappings
 
 
 def test_code_version_follows_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

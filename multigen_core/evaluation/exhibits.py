@@ -17,7 +17,16 @@ from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import VIDEOS
 from multigen_core.media import read_flac, read_masks, read_video, write_flac, write_video
 
-__all__ = ["ClipExhibit", "DubbedExhibit", "TrialExhibit", "clip_exhibits", "dubbed_exhibits", "trial_exhibits"]
+__all__ = [
+    "ClipExhibit",
+    "DubbedExhibit",
+    "SoundExhibit",
+    "TrialExhibit",
+    "clip_exhibits",
+    "dubbed_exhibits",
+    "sound_exhibits",
+    "trial_exhibits",
+]
 
 _REAL_CLIPS = 6
 _REFERENCE_CLIPS = 2
@@ -50,6 +59,16 @@ class DubbedExhibit:
     spectrogram: str
     sound: str
     caption: str
+
+
+@dataclass(frozen=True)
+class SoundExhibit:
+    """The same pour as it was generated, as physics has it, and with noise instead."""
+
+    name: str
+    spectrograms: str
+    sounds: tuple[tuple[str, str], ...]
+    """What it is, and where: name and ``data:`` address."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +128,7 @@ def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
         exhibits.append(
             DubbedExhibit(
                 video=file_uri(video),
-                poster=_poster(episode.rgb),
+                poster=_poster(list(episode.rgb)),
                 spectrogram=data_uri(spectrogram(soundtrack.waveform), ".png"),
                 sound=file_uri(sound),
                 caption=(
@@ -117,6 +136,22 @@ def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
                     f"{episode.receiver.name.replace('_', ' ')} ({'opaque' if episode.receiver.opaque else 'clear'}), "
                     f"{episode.poured_ml[-1]:.0f} of {episode.target_ml:.0f} ml. Together, and the sound alone."
                 ),
+            )
+        )
+    return exhibits
+
+
+def sound_exhibits(audio_report: Path) -> list[SoundExhibit]:
+    """The examples that the audio report wrote."""
+    exhibits = []
+    for picture in sorted(audio_report.glob("*-spectrograms.png")):
+        episode = picture.stem.removesuffix("-spectrograms")
+        sounds = [(name, audio_report / f"{episode}-{name}.flac") for name in ("generated", "physical", "noise")]
+        exhibits.append(
+            SoundExhibit(
+                name=episode,
+                spectrograms=file_uri(picture),
+                sounds=tuple((name, file_uri(path)) for name, path in sounds),
             )
         )
     return exhibits

@@ -17,7 +17,7 @@ from multigen_core.storage import read_summary
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["Picture", "audio_plots", "draw_learning_curves", "draw_result"]
+__all__ = ["Picture", "draw_learning_curves", "draw_result", "fidelity_and_diversity"]
 
 _CURVE = "curve.parquet"
 """In the folder of every trained model."""
@@ -55,12 +55,13 @@ def draw_result(
     return {name: _kept(name, png, caption, out) for name, (png, caption) in drawn.items()}
 
 
-def audio_plots(folder: Path) -> list[Picture]:
-    """The plots that the audio report has drawn, Figure 4a among them."""
-    return [
-        Picture(data_uri(path.read_bytes(), ".png"), path.stem.replace("_", " ").capitalize())
-        for path in sorted(folder.rglob("*.png"))
-    ]
+def fidelity_and_diversity(audio_report: Path) -> Picture:
+    """Figure 4a, as the audio report drew it."""
+    png = (audio_report / "fidelity_and_diversity.png").read_bytes()
+    return Picture(
+        data_uri(png, ".png"),
+        "Figure 4a style: how near to the physical sound of the same episode, and how varied. Up and right is better.",
+    )
 
 
 def draw_learning_curves(inputs: "Inputs", policies: Mapping[str, Path], out: Path) -> list[Picture]:

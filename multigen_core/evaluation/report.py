@@ -1,5 +1,6 @@
 """Stage ``report``: one page to read, look at and listen to, and the figures that scripts read."""
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,20 +10,19 @@ import pandas as pd
 
 from multigen_core.clips.catalogue import read_catalogue, read_quarantine
 from multigen_core.evaluation.comparison import OUTCOMES, Trials, cups, differences, headlines, outcome_counts, verdict
-from multigen_core.evaluation.exhibits import clip_exhibits, dubbed_exhibits, trial_exhibits
+from multigen_core.evaluation.exhibits import clip_exhibits, dubbed_exhibits, sound_exhibits, trial_exhibits
 from multigen_core.evaluation.figures import LABELS
 from multigen_core.evaluation.lineage import commit, stage_records, wall_seconds
 from multigen_core.evaluation.nmae import by_container, score
 from multigen_core.evaluation.page import render
 from multigen_core.evaluation.parts import parts_of
-from multigen_core.evaluation.pictures import audio_plots, draw_learning_curves, draw_result
+from multigen_core.evaluation.pictures import draw_learning_curves, draw_result, fidelity_and_diversity
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.progress import Progress
 from multigen_core.records import Json, Summary, Trial
-from multigen_core.storage import read_summary
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
@@ -36,6 +36,10 @@ _PAPER = (
 """As far as the paper publishes its Table 1."""
 
 _AUDIO = ("sdr_db", "diversity", "pitch_error_octaves", "onset_lag_s")
+"""Figures of the generated sound that summary.json names."""
+
+AudioFigures = dict[str, dict[str, Json]]
+"""Condition (generated, or a control) -> figure -> value, as the audio report writes them."""
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -48,7 +52,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     catalogue = read_catalogue(inputs.one("clips"))
     real_clips = int((catalogue["source"] != "reference").sum())
     parts = parts_of(experiment, real_clips=real_clips, clips=len(catalogue))
-    audio = read_summary(inputs.one("audio_report"))
+    audio: AudioFigures = json.loads((inputs.one("audio_report") / "figures.json").read_text())
     git_commit = commit(inputs.root)
     answer = verdict(trials, AVERAGE_CAPACITY_ML, bootstrap)
     for name in ("figures", "media"):
@@ -63,11 +67,13 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
             "paper": _PAPER,
             "parts": parts,
             "figures": draw_result(trials, policies, AVERAGE_CAPACITY_ML, bootstrap, out / "figures"),
-            "audio_plots": audio_plots(inputs.one("audio_report")),
+            "fidelity_and_diversity": fidelity_and_diversity(inputs.one("audio_report")),
             "learning_curves": draw_learning_curves(inputs, policies, out / "figures"),
             "trial_videos": trial_exhibits(folders),
             "dubbed": dubbed_exhibits(inputs.folders["audiovisual"], out / "media"),
-            "audio_figures": [(name.replace("_", " "), _plain(value)) for name, value in sorted(audio.items())],
+            "compared": sound_exhibits(inputs.one("audio_report")),
+            "conditions": [condition.replace("_", " ") for condition in audio],
+            "audio_figures": _audio_rows(audio),
         }
         | _result(trials, bootstrap)
         | _clips(inputs, catalogue, real_clips)
@@ -145,11 +151,17 @@ def _ablation(trials: Sequence[Trial], bootstrap: Bootstrap) -> Json:
     }
 
 
-def _audio(figures: Summary) -> Json:
+def _audio(figures: AudioFigures) -> Json:
     """The audio report's figures under the names of DESIGN section 4; null where it has none."""
-    named: dict[str, Json] = {name: figures.get(name) for name in _AUDIO}
-    controls: dict[str, Json] = {name: value for name, value in figures.items() if name.startswith("control")}
-    return named | {"controls": controls}
+    generated = figures["generated"]
+    controls: dict[str, Json] = {name: dict(row) for name, row in figures.items() if name != "generated"}
+    return {**{name: generated.get(name) for name in _AUDIO}, "controls": controls}
+
+
+def _audio_rows(figures: AudioFigures) -> list[tuple[str, list[str]]]:
+    """Figure, and its value in every condition."""
+    names = sorted({name for row in figures.values() for name in row})
+    return [(name.replace("_", " "), [_plain(row.get(name)) for row in figures.values()]) for name in names]
 
 
 def _plain(value: object) -> str:

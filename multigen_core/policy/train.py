@@ -1,6 +1,5 @@
 """The stage ``policy``: one diffusion policy per ablation, from the dubbed shards."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,6 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     The seed does not depend on the ablation: episodes held out, windows drawn and augmentations are the same.
     Raises ConfigError when there are too few episodes to hold any out.
     """
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     name = str(inputs.partition)
     recordings = read_recordings(inputs.folders[ABLATIONS[name].shards])
     if len(recordings) < 2:

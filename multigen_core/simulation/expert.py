@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from multigen_core.simulation.arm_motion import MAX_LIP_SPEED_M_S
-from multigen_core.simulation.placement import mouth_centre_m
+from multigen_core.simulation.placement import mouth_centre_m, start_lip_position_m
 from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.tilted import held_ml
 from multigen_core.simulation.world import WorldState
@@ -173,6 +173,9 @@ class Expert:
         return float(np.clip(back, -style.retreat_speed_rad_s, style.retreat_speed_rad_s))
 
     def _lip_error_m(self, state: WorldState) -> Float[np.ndarray, "2"]:
+        """From the lip to where it should be: over the receiver to pour, back where it came from to tilt upright."""
+        if self._phase == "retreat":
+            return (start_lip_position_m(self._setup) - state.lip_position_m)[1:]
         wanted = mouth_centre_m(self._setup) + np.array([0.0, self._style.lip_y_m, self._style.lip_z_m])
         return (wanted - state.lip_position_m)[1:]
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import mujoco
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from multigen_core.containers import Container
 from multigen_core.records import Liquid
@@ -315,7 +315,7 @@ def _add_liquid(spec: mujoco.MjSpec, liquid: Liquid) -> None:
 
 
 @lru_cache(maxsize=1)
-def _liquid_sheet() -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Float[np.ndarray, "F 3"]]:
+def _liquid_sheet() -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
     """Some valid mesh with exactly the numbers of vertices and faces that are reserved."""
     number = np.arange(LIQUID_VERTICES)
     vertices = np.stack([number % 100, number // 100 % 100, number // 10_000], axis=1) * 1e-3
@@ -329,7 +329,7 @@ def _add_mesh(
     name: str,
     vertices: Float[np.ndarray, "V 3"],
     normals: Float[np.ndarray, "V 3"],
-    faces: Float[np.ndarray, "F 3"],
+    faces: Int[np.ndarray, "F 3"],
 ) -> None:
     mesh = spec.add_mesh(name=name)
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL

@@ -19,7 +19,7 @@ from multigen_core.storage import file_sha256
 from tests.clips.recordings import inputs_at, small_experiment
 
 COUNT = 3
-EXPERIMENT = small_experiment(sources=("reference",), reference_count=COUNT, size_px=64, length_s=5.0)
+EXPERIMENT = small_experiment(sources=("reference",), reference_count=COUNT, size_px=64, length_s=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_every_pour_becomes_a_clip_of_full_length(stage: tuple[Path, Summary]) -
     catalogue = read_catalogue(out)
     assert summary["clips_reference"] == COUNT
     assert summary["quarantined"] == 0
-    assert (catalogue["duration_s"] == 5.0).all()
+    assert (catalogue["duration_s"] == 4.0).all()
     assert (catalogue["start_s"] == 0.0).all()
     assert set(catalogue["split"]) == {"train", "validation"}
     assert summary["reference_onset_error_s_median"] < 0.25
@@ -43,11 +43,11 @@ def test_frames_masks_curves_and_samples_have_one_clock(stage: tuple[Path, Summa
     out, _ = stage
     for clip_id in read_catalogue(out)["clip_id"]:
         curves = pd.read_parquet(out / "truth" / f"{clip_id}.parquet")
-        assert len(curves) == 50
-        assert curves["time_s"].to_numpy() == pytest.approx(np.arange(50) / 10.0)
-        assert read_masks(out / "truth" / f"{clip_id}.mp4").shape == (50, 64, 64)
-        assert len(list(read_video(out / "media" / f"{clip_id}.mp4"))) == 50
-        assert len(read_flac(out / "media" / f"{clip_id}.flac")) == 5 * SAMPLE_RATE_HZ
+        assert len(curves) == 40
+        assert curves["time_s"].to_numpy() == pytest.approx(np.arange(40) / 10.0)
+        assert read_masks(out / "truth" / f"{clip_id}.mp4").shape == (40, 64, 64)
+        assert len(list(read_video(out / "media" / f"{clip_id}.mp4"))) == 40
+        assert len(read_flac(out / "media" / f"{clip_id}.flac")) == 4 * SAMPLE_RATE_HZ
 
 
 def test_the_mask_shows_the_stream_exactly_while_it_flows(stage: tuple[Path, Summary]) -> None:
@@ -56,10 +56,10 @@ def test_the_mask_shows_the_stream_exactly_while_it_flows(stage: tuple[Path, Sum
         curves = pd.read_parquet(out / "truth" / f"{clip_id}.parquet")
         masks = read_masks(out / "truth" / f"{clip_id}.mp4")
         top_of_receiver = [np.flatnonzero((mask == 2).any(axis=1))[0] for mask in masks]
-        # Rows in the air above the receiver: liquid there is the stream.
+        # Rows in the air above the receiver: liquid there is the stream, or a few pixels inside the pitcher's mouth.
         in_air = np.array([(mask[: top - 1] == 3).sum() for mask, top in zip(masks, top_of_receiver, strict=True)])
-        assert np.all(in_air[curves["flow_ml_s"] == 0] == 0)
-        assert np.mean(in_air[curves["flow_ml_s"] > 8] > 0) > 0.8
+        assert np.all(in_air[curves["flow_ml_s"] == 0] <= 3)
+        assert np.mean(in_air[curves["flow_ml_s"] > 8] > 3) > 0.8
 
 
 def test_the_liquid_in_the_mask_grows_with_the_level(stage: tuple[Path, Summary]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from multigen_core.clips.catalogue import write_catalogue, write_quarantine
 from multigen_core.dataset.lerobot import write_shard
+from multigen_core.evaluation.figures import overlay_strip
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Experiment, load
@@ -67,8 +68,7 @@ def made_up_run(root: Path, params: Experiment) -> None:
     _finish(root, "masks", None, {}, _masks)
     _finish(root, "audio_model", None, {}, _audio_model)
     _finish(root, "audiovisual", "000", {}, _audiovisual)
-    audio = {"sdr_db": 3.2, "diversity": 0.8, "pitch_error_octaves": 0.1, "onset_lag_s": 0.02, "control_shuffled": 0.2}
-    _finish(root, "audio_report", None, audio, lambda folder: None)
+    _finish(root, "audio_report", None, {}, _audio_report)
     for number, ablation in enumerate(params.policy.ablations):
         _finish(root, "policy", ablation, {"episodes": 40}, _policy)
         trials = made_up_trials(params, ablation, spread=0.4 / (1 + number), seed=number)
@@ -133,6 +133,15 @@ def _masks(folder: Path) -> None:
 def _audio_model(folder: Path) -> None:
     curve = {"step": [1, 2], "training_loss": [1.0, 0.5], "validation_loss": [1.1, 0.7]}
     pd.DataFrame(curve | {"validation_loss_shuffled": [1.2, 0.9]}).to_parquet(folder / "curve.parquet")
+
+
+def _audio_report(folder: Path) -> None:
+    figures = {"sdr_db": 3.2, "diversity": 0.8, "pitch_error_octaves": 0.1, "onset_lag_s": None}
+    write_json(folder / "figures.json", {"generated": figures, "shuffled": figures | {"sdr_db": 1.0}})
+    (folder / "fidelity_and_diversity.png").write_bytes(overlay_strip(list(_frames())))
+    (folder / "pour-1-spectrograms.png").write_bytes(overlay_strip(list(_frames())))
+    for name in ("generated", "physical", "noise"):
+        write_flac(folder / f"pour-1-{name}.flac", _noise())
 
 
 def _policy(folder: Path) -> None:

@@ -60,7 +60,9 @@ def test_summary_has_the_keys_that_scripts_read(reported: tuple[Path, Summary], 
         assert set(row["by_container"]["red_cup"]) == {"opaque", "nmae", "nmae_ci95", "trials"}
         assert row["by_container"]["red_cup"]["opaque"] is True
     assert set(summary["audio"]) == {"sdr_db", "diversity", "pitch_error_octaves", "onset_lag_s", "controls"}
-    assert summary["audio"]["controls"] == {"control_shuffled": 0.2}
+    assert summary["audio"]["sdr_db"] == 3.2
+    assert summary["audio"]["onset_lag_s"] is None
+    assert summary["audio"]["controls"]["shuffled"]["sdr_db"] == 1.0
 
 
 def test_wall_time_is_summed_over_partitions_without_the_report(reported: tuple[Path, Summary]) -> None:
@@ -79,6 +81,7 @@ def test_the_page_asks_for_nothing_from_outside(reported: tuple[Path, Summary]) 
 def test_the_page_shows_every_part(reported: tuple[Path, Summary], params: Experiment) -> None:
     page = (reported[0] / "index.html").read_text()
     assert page.count("<video") == 2 + 2 + len(params.policy.ablations)
+    assert page.count("<audio") == 2 + 3
     for words in (
         "These are not results of a real robot",
         "Blind reference",
@@ -91,6 +94,7 @@ def test_the_page_shows_every_part(reported: tuple[Path, Summary], params: Exper
         "abc123.dir",
         "audiovisual@000",
         "0.54",
+        "shuffled",
     ):
         assert words in page, words
 

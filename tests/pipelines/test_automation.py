@@ -1,6 +1,7 @@
 """When assets would be made by themselves."""
 
 import dagster as dg
+import pytest
 
 from pipelines.automation import WHEN_DATA_CHANGED
 
@@ -15,6 +16,7 @@ def downstream() -> None:
     return None
 
 
+@pytest.mark.filterwarnings("ignore:.*is currently in beta")
 def test_same_bytes_start_nothing() -> None:
     """Making an upstream again with the same data version is no news; another version is."""
     defs = dg.Definitions([upstream, downstream])

@@ -57,7 +57,7 @@ def obey_the_loud(count: int = 10, steps: int = 60) -> list[Recording]:
             Recording(
                 rate_hz=10.0,
                 rgb=np.full((steps, 32, 32, 3), 90, np.uint8),
-                waveform=rng.normal(0.0, 0.2 if k % 2 else 0.001, steps * 1600).astype(np.float32),
+                waveform=rng.normal(0.0, 0.3 if k % 2 else 0.01, steps * 1600).astype(np.float32),
                 joints_rad=np.zeros((steps, 7), np.float32),
                 actions=np.tile(np.array([0.0, 0.0, sign * TILT_RATE], np.float32), (steps, 1)),
                 goal_fraction=0.5,
@@ -69,11 +69,11 @@ def obey_the_loud(count: int = 10, steps: int = 60) -> list[Recording]:
 
 def learnt(params: PolicyParams, ablation: str) -> tuple[float, float, float]:
     """Validation error, and the mean tilt rates decided on loud and on quiet sound."""
-    params = dataclasses.replace(params, steps=100, batch=8, learning_rate=3e-3, ema=0.9)
+    params = dataclasses.replace(params, steps=120, batch=8, learning_rate=3e-3, ema=0.9)
     policy, curve = train(obey_the_loud(), params, ablation=ablation, seed=3, progress=Silent())
     rng = np.random.default_rng(1)
     rates = []
-    for level in (0.2, 0.001):
+    for level in (0.3, 0.01):
         heard = rng.normal(0.0, level, 8000).astype(np.float32)
         observation = Observation(np.full((32, 32, 3), 90, np.uint8), heard, np.zeros(7, np.float32), 0.5)
         rates.append(float(np.mean([policy.act(observation, seed)[0, 2] for seed in range(8)])))

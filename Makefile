@@ -1,0 +1,42 @@
+# Each target starts from nothing: it builds the environment first if it is not there.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# A folder of your own videos for `make demo`, beside the reference clips.
+CLIPS ?=
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MULTIGEN_ROOT := $(CURDIR)
+export MUJOCO_GL ?= egl
+
+.PHONY: help setup check test demo ui study bench
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## the environment in .venv and, as root on Debian, the system packages
+	@infra/setup.sh
+
+check: setup ## lint, format and types
+	ruff check .
+	ruff format --check .
+	mypy
+	mypy --allow-any-generics -p pipelines
+
+test: check ## check, then every test that this machine can run
+	pytest -m "not extra"
+
+demo: setup ## the whole pipeline with params.yaml; CLIPS=folder takes your videos in
+	@if [ -n "$(CLIPS)" ]; then python -m multigen_core params --set "clips.inbox=$(CLIPS)"; fi
+	python -m pipelines materialize
+
+ui: setup ## Dagster on 127.0.0.1:3000 and MLflow on 127.0.0.1:5000, until Ctrl-C
+	@infra/ui.sh
+
+study: setup ## the larger study behind the README's table; params.yaml becomes experiments/study.yaml
+	cp experiments/study.yaml params.yaml
+	python -m pipelines materialize
+
+bench: setup ## the benchmarks, beside their peers, as one table
+	python -m benchmarks

@@ -1,0 +1,181 @@
+"""Stage ``audio_report``: Figure 4a, how true and how varied the generated sound is, against its controls.
+
+The sound that physics gives the same episode is the reference. Beside the generated sound four controls are scored:
+``noise`` (the baseline's sound), ``shuffled`` (generated for another episode) and ``other_seed`` (physics again, in
+another room: the ceiling). Synthesiser and scorer share one formula, so this shows that the model tells pours apart;
+whether it sounds real, the listening examples decide.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from multigen_core.acoustics.resonance import quarter_wave_hz
+from multigen_core.acoustics.synthesiser import TRAINING_SOUND_RANGES, draw_sound_scene, synthesise
+from multigen_core.audio_model import pictures
+from multigen_core.audio_model.contract import load_audio_model
+from multigen_core.audio_model.metrics import (
+    PourTruth,
+    band_sdr_db,
+    diversity,
+    lag_s,
+    matched_track_contrast_db,
+    onset_lag_s,
+    pitch_error_octaves,
+)
+from multigen_core.dataset.lerobot import Shard
+from multigen_core.experiment import Experiment, seed_for
+from multigen_core.media import write_flac
+from multigen_core.progress import Progress
+from multigen_core.records import Episode, Summary
+from multigen_core.storage import write_json
+
+if TYPE_CHECKING:
+    from multigen_core.stages import Inputs
+
+__all__ = ["CONDITIONS", "EpisodeSounds", "physical_sound", "run", "truth_of"]
+
+CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
+_SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "onset_lag_s", "lag_s")
+_LIP_ABOVE_RIM_M = 0.05
+"""Episodes do not record how high the lip is held; this is the middle of the range."""
+_EXAMPLES = 3
+"""Episodes with a picture and sound files."""
+
+Waveform = Float32[np.ndarray, " S"]
+
+
+@dataclass(frozen=True)
+class EpisodeSounds:
+    """Everything that is heard for one episode."""
+
+    episode_id: str
+    truth: PourTruth
+    generated: tuple[Waveform, ...]
+    """The shard's own sound first, then further seeds."""
+    noise: Waveform
+    physical: tuple[Waveform, ...]
+    """The reference first, then other rooms and seeds."""
+
+
+def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
+    """Scores up to ``audio_report.episodes`` episodes, evenly taken from all shards."""
+    sounds = _gather(experiment, inputs, progress)
+    rows = []
+    for index, one in enumerate(sounds):
+        another = sounds[(index + 1) % len(sounds)]
+        heard = {
+            "generated": one.generated[0],
+            "noise": one.noise,
+            "shuffled": another.generated[0],
+            "other_seed": one.physical[1],
+        }
+        for condition, waveform in heard.items():
+            scores = _scores(waveform, one)
+            rows.append({"episode_id": one.episode_id, "condition": condition, **scores})
+        progress.update(index + 1, len(sounds), "episodes scored")
+    table = pd.DataFrame(rows)
+    table.to_parquet(out / "scores.parquet")
+    figures = _figures(table, sounds)
+    write_json(out / "figures.json", figures)
+    (out / "fidelity_and_diversity.png").write_bytes(pictures.fidelity_and_diversity(figures))
+    for one in sounds[:_EXAMPLES]:
+        _write_example(out, one)
+    generated = figures.pop("generated")
+    prefixed = {f"{condition}_{name}": value for condition, row in figures.items() for name, value in row.items()}
+    return {"episodes": len(sounds), **generated, **prefixed}
+
+
+def truth_of(episode: Episode) -> PourTruth:
+    """What physics says about an episode."""
+    f0_hz = quarter_wave_hz(np.maximum(episode.air_column_m.astype(float), 0.0), episode.receiver.mouth_radius_m)
+    return PourTruth(rate_hz=episode.rate_hz, flow_ml_s=episode.flow_ml_s.astype(float), f0_hz=np.asarray(f0_hz))
+
+
+def physical_sound(episode: Episode, *, seed: int) -> Waveform:
+    """What a microphone would hear: the episode's true flow and level in a room drawn from ``seed``."""
+    rng = np.random.default_rng(seed)
+    receiver = episode.receiver
+    return synthesise(
+        draw_sound_scene(rng, receiver.material, TRAINING_SOUND_RANGES),
+        flow_ml_s=episode.flow_ml_s,
+        air_column_m=np.maximum(episode.air_column_m, 0.0),
+        fall_height_m=_LIP_ABOVE_RIM_M + np.maximum(episode.air_column_m, 0.0),
+        radius_m=receiver.mouth_radius_m,
+        height_m=receiver.height_m,
+        seed=int(rng.integers(2**63)),
+        rate_hz=episode.rate_hz,
+    )
+
+
+def _gather(experiment: Experiment, inputs: "Inputs", progress: Progress) -> list[EpisodeSounds]:
+    """The sounds of the chosen episodes, generated and synthesised."""
+    params = experiment.audio_report
+    dubbed = [Shard(folder) for folder in inputs.folders["audiovisual"]]
+    noisy = [Shard(folder) for folder in inputs.folders["noise_augmented"]]
+    places = [(shard, index) for shard in range(len(dubbed)) for index in range(len(dubbed[shard]))]
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(params.episodes, len(places))).round().astype(int))
+    model = load_audio_model(inputs.one("audio_model"))
+    sounds = []
+    for shard, index in (places[place] for place in chosen):
+        episode = dubbed[shard].episode(index)
+        seeds = [seed_for(experiment, "audio_report", episode.episode_id, k) for k in range(params.seeds_per_episode)]
+        further = model.generate([episode.masks_amodal] * (len(seeds) - 1), fps=episode.rate_hz, seeds=seeds[1:])
+        sounds.append(
+            EpisodeSounds(
+                episode_id=episode.episode_id,
+                truth=truth_of(episode),
+                generated=(dubbed[shard].soundtrack(index).waveform, *further),
+                noise=noisy[shard].soundtrack(index).waveform,
+                physical=tuple(physical_sound(episode, seed=seed) for seed in seeds),
+            )
+        )
+        progress.update(len(sounds), len(chosen), "episodes sounded")
+    return sounds
+
+
+def _scores(waveform: Waveform, one: EpisodeSounds) -> dict[str, float | None]:
+    onset = onset_lag_s(waveform, one.truth)
+    return {
+        "sdr_db": band_sdr_db(waveform, one.physical[0]),
+        "pitch_error_octaves": pitch_error_octaves(waveform, one.truth),
+        "track_contrast_db": matched_track_contrast_db(waveform, one.truth),
+        "onset_lag_s": None if onset is None else abs(onset),
+        "lag_s": abs(lag_s(waveform, one.truth)),
+    }
+
+
+def _figures(table: pd.DataFrame, sounds: Sequence[EpisodeSounds]) -> dict[str, dict[str, float | None]]:
+    """Condition -> figure -> value: medians over episodes, and how varied each set is against physics.
+
+    ``diversity`` is between episodes, ``diversity_of_seeds`` between the sounds of one episode.
+    """
+    physical = [one.physical[0] for one in sounds]
+    sets: Mapping[str, list[Waveform]] = {
+        "generated": [one.generated[0] for one in sounds],
+        "noise": [one.noise for one in sounds],
+        # The same sounds in another order: as varied, and wrong.
+        "shuffled": [one.generated[0] for one in sounds],
+        "other_seed": [one.physical[1] for one in sounds],
+    }
+    figures: dict[str, dict[str, float | None]] = {}
+    for condition in CONDITIONS:
+        rows = table[table["condition"] == condition]
+        medians = {name: float(rows[name].astype(float).median()) for name in _SCORES}
+        figures[condition] = {name: None if np.isnan(value) else round(value, 4) for name, value in medians.items()}
+        figures[condition]["diversity"] = round(diversity(sets[condition], physical), 4)
+    of_seeds = [diversity(one.generated, one.physical) for one in sounds]
+    figures["generated"]["diversity_of_seeds"] = round(float(np.median(of_seeds)), 4)
+    return figures
+
+
+def _write_example(out: Path, one: EpisodeSounds) -> None:
+    heard = {"generated": one.generated[0], "physical": one.physical[0], "noise": one.noise}
+    for name, waveform in heard.items():
+        write_flac(out / f"{one.episode_id}-{name}.flac", waveform)
+    (out / f"{one.episode_id}-spectrograms.png").write_bytes(pictures.spectrograms(heard, one.truth))
