@@ -216,7 +216,7 @@ def seed_for(experiment: Experiment, *path: str | int) -> int:
 
     Names are folded in by their bytes, so that adding a stage does not move the others' seeds.
     """
-    words = [int.from_bytes(str(part).encode(), "little") % (2**63) for part in path]
+    words = [int.from_bytes(str(part).encode(), "little") for part in path]
     return int(np.random.SeedSequence([experiment.seed, *words]).generate_state(1, np.uint64)[0] >> 1)
 
 

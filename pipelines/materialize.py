@@ -84,7 +84,7 @@ class _Walk:
         """Raises what the first failing step raised; earlier steps stay done."""
         self._bury_killed_runs()
         changed = self._dvc.changed()
-        made_anew: set[str] = set()
+        made_anew: set[Unit] = set()
         started_s = time.monotonic()
         skipped = 0
         for place, unit in enumerate(units, start=1):
@@ -95,18 +95,29 @@ class _Walk:
             before = self._version(unit)
             self._run(unit, label=f"{place}/{len(units)} {unit.address}")
             if self._version(unit) != before:
-                made_anew.add(unit.asset)
+                made_anew.add(unit)
         minutes, seconds = divmod(round(time.monotonic() - started_s), 60)
         self._console.print(
             f"{len(units)} asset partitions: {len(units) - skipped} made, {skipped} fresh, in {minutes}:{seconds:02d}"
         )
 
-    def _fresh(self, unit: Unit, changed: set[str], made_anew: set[str]) -> bool:
+    def _fresh(self, unit: Unit, changed: set[str], made_anew: set[Unit]) -> bool:
         if unit.asset == CHAMPION:
             return _journal(self._root, CHAMPION).get("evidence") == evidence(self._experiment, self._dvc)
         stage = stage_named(unit.asset)
         whole = finished(self._root / output_of(stage, unit.partition))
-        return whole and unit.address not in changed and made_anew.isdisjoint(stage.inputs)
+        return whole and unit.address not in changed and made_anew.isdisjoint(self._read_by(unit))
+
+    def _read_by(self, unit: Unit) -> set[Unit]:
+        """The asset partitions whose outputs the unit's stage reads."""
+        stage = stage_named(unit.asset)
+        read = set()
+        for name in stage.inputs:
+            upstream = stage_named(name)
+            same = upstream.partitions is not None and upstream.partitions == stage.partitions
+            keys = (unit.partition,) if same else partitions_of(upstream, self._experiment)
+            read |= {Unit(name, key) for key in keys}
+        return read
 
     def _version(self, unit: Unit) -> str | None:
         return None if unit.asset == CHAMPION else self._dvc.recorded(unit.asset, unit.partition)

@@ -60,7 +60,7 @@ def _with_unit(name: str) -> str:
 def _plain(value: int | float | str) -> dg.MetadataValue:
     if isinstance(value, str):
         return dg.MetadataValue.text(value)
-    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(value)
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
 
 
 def _markdown(png: bytes) -> dg.MetadataValue:

@@ -1,5 +1,6 @@
 """The model registry: every trained model becomes a version; aliases say which one is tried and which one is used."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "register", "version_at"]
+__all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "SERVED", "Served", "register", "version_at"]
 
 AUDIO, POLICY = "multigen-audio", "multigen-policy"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -27,7 +28,7 @@ def register(stage: Stage, partition: str | None, place: Path, run: StepRun, exp
 
     The newest version of the ablation that ``champion.ablation`` names, and of the sound model, is the challenger.
     """
-    served = _SERVED.get(stage.name)
+    served = SERVED.get(stage.name)
     if served is None:
         return
     tags = {"dvc_md5": md5} | ({"ablation": partition} if partition else {})
@@ -48,7 +49,7 @@ def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion |
 
 
 @dataclass(frozen=True)
-class _Served:
+class Served:
     name: str
     code: Path
     signature: Callable[[Experiment], "ModelSignature"]
@@ -61,16 +62,19 @@ def _known(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str | 
     return None
 
 
-def _log(served: _Served, place: Path, run: StepRun, experiment: Experiment, tags: Mapping[str, str]) -> str:
+def _log(served: Served, place: Path, run: StepRun, experiment: Experiment, tags: Mapping[str, str]) -> str:
     import mlflow
 
-    info = mlflow.pyfunc.log_model(
-        name=served.name,
-        python_model=str(served.code),
-        artifacts={"weights": str(place)},
-        signature=served.signature(experiment),
-        pip_requirements=["multigen"],
-    )
+    with warnings.catch_warnings():
+        # The signature says more about shapes than the type hints that MLflow asks for here.
+        warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+        info = mlflow.pyfunc.log_model(
+            name=served.name,
+            python_model=str(served.code),
+            artifacts={"weights": str(place)},
+            signature=served.signature(experiment),
+            pip_requirements=["multigen"],
+        )
     if run.client.search_registered_models(f"name = '{served.name}'") == []:
         run.client.create_registered_model(served.name)
     version = run.client.create_model_version(
@@ -109,7 +113,7 @@ def _audio_signature(experiment: Experiment) -> "ModelSignature":
     return ModelSignature(inputs, outputs, params)
 
 
-_SERVED = {
-    "audio_model": _Served(AUDIO, SERVING / "audio.py", _audio_signature),
-    "policy": _Served(POLICY, SERVING / "policy.py", _policy_signature),
+SERVED = {
+    "audio_model": Served(AUDIO, SERVING / "audio.py", _audio_signature),
+    "policy": Served(POLICY, SERVING / "policy.py", _policy_signature),
 }

@@ -66,6 +66,8 @@ def test_every_place_has_its_own_seed() -> None:
         ("episodes", "001", 1),
         ("clips",),
         ("policy", "vision"),
+        ("audiovisual", "pour-0000"),
+        ("audiovisual", "pour-0005"),
     ]
     seeds = [seed_for(experiment, *place) for place in places]
     assert len(set(seeds)) == len(seeds)

@@ -18,7 +18,7 @@ _FADE_FROM_HZ = 6800.0
 class BandBank:
     """Parallel band passes of second order."""
 
-    def __init__(self, edges_hz: Float[np.ndarray, " bands+1"]) -> None:
+    def __init__(self, edges_hz: Float[np.ndarray, " edges"]) -> None:
         self._filters = [butter(1, band, "bandpass", fs=SAMPLE_RATE_HZ) for band in pairwise(edges_hz)]
         self._states = [np.zeros(2) for _ in self._filters]
 

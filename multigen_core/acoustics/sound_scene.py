@@ -126,8 +126,8 @@ TRAINING_SOUND_RANGES = SoundRanges(
     bubble_level=(0.4, 1.2),
     clicks_hz=(12.0, 37.0),
     click_level=(1.0, 3.0),
-    resonance_db=(11.0, 15.0),
-    resonance_step_db=(-3.5, -1.5),
+    resonance_db=(10.0, 14.0),
+    resonance_step_db=(-7.0, -4.0),
     # Plastic and glass were measured on real pours; paper and ceramic are guesses.
     q={
         "plastic": (13.0, 20.0),

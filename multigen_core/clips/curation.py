@@ -35,6 +35,8 @@ __all__ = ["LEAD_S", "run"]
 LEAD_S = 0.5
 """What is kept before the pour, where the recording has it."""
 _ONSET_FLOW_ML_S = 1.0
+_LEAST_DECODED = 0.8
+"""A file whose sound ends before this share of its length was cut off while it was copied."""
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -134,11 +136,14 @@ def _cut(recording: Media, clips: Clips) -> _Cut:
         waveform = media.read_sound(recording.sound or recording.video)
         if not info.has_video:
             raise _Unusable("no_video")
-        if len(waveform) == 0:
+        if recording.sound is None and not info.has_sound:
             raise _Unusable("no_sound")
-        available_s = min(info.duration_s, len(waveform) / SAMPLE_RATE_HZ)
-        if recording.sound is not None:
-            available_s = len(waveform) / SAMPLE_RATE_HZ
+        sound_s = len(waveform) / SAMPLE_RATE_HZ
+        # A sound file of its own has the length of the clip; some recorders leave the duration out.
+        promised_s = info.duration_s if info.duration_s > 0.0 and recording.sound is None else sound_s
+        if sound_s < _LEAST_DECODED * promised_s:
+            raise _Unusable("not_decodable")
+        available_s = min(promised_s, sound_s)
         if available_s < clips.min_length_s:
             raise _Unusable("too_short", available_s)
         pour = find_pour(waveform)
@@ -149,7 +154,7 @@ def _cut(recording: Media, clips: Clips) -> _Cut:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _Unusable("not_decodable") from error
     if len(frames) < count:
-        raise _Unusable("not_decodable", len(frames) / clips.fps)
+        raise _Unusable("not_decodable")
     samples = round(count / clips.fps * SAMPLE_RATE_HZ)
     first = round(start_s * SAMPLE_RATE_HZ)
     sound = waveform[first : first + samples]

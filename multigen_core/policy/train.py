@@ -1,5 +1,6 @@
 """The stage ``policy``: one diffusion policy per ablation, from the dubbed shards."""
 
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,6 +233,14 @@ class _Recorder(Callback):
         for name, value in trainer.callback_metrics.items():
             if name.startswith("validation"):
                 self._keep(trainer.global_step, name, float(value))
+
+    def on_exception(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Lightning turns Ctrl-C into exit code 1 and ignores the next one: the caller is to decide instead."""
+        if isinstance(exception, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise exception
 
     def _keep(self, step: int, name: str, value: float) -> None:
         self.rows.append((step, name, value))

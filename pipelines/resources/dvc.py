@@ -56,11 +56,17 @@ class Dvc(dg.ConfigurableResource):
             raise UserError(f"{root} holds no .dvc folder: run from the root of a clone, or run `dvc init` there")
         (root / STATE).mkdir(exist_ok=True)
         with FileLock(root / STATE / "dvc-calls.lock"):
-            call = subprocess.run(
-                [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
-            )
+            if not (root / ".git").exists() and not (root / ".dvc" / "config.local").is_file():
+                # In a container there is no git checkout, which DVC must be told.
+                _dvc(root, "config", "--local", "core.no_scm", "true")
+            call = _dvc(root, *arguments)
         if call.returncode:
             lines = [line for line in call.stderr.splitlines() if line.strip()]
             wrong = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no message")
             raise UserError(f"`dvc {' '.join(arguments)}` failed: {wrong.removeprefix('ERROR: ')}")
         return call.stdout
+
+
+def _dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

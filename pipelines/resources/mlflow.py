@@ -16,18 +16,13 @@ from pipelines.project import STATE, project_root
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Mlflow", "StepRun", "default_tracking_uri"]
+__all__ = ["Mlflow", "StepRun"]
 
 EXPERIMENT = "multigen"
 LOCAL_SERVER = "http://127.0.0.1:5000"
 """Where `make ui` serves the sqlite file."""
 CURVE_BATCH = 500
 """MLflow takes at most 1000 metrics in one call."""
-
-
-def default_tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, else sqlite below the project's state folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / STATE / 'mlflow' / 'mlflow.db'}"
 
 
 @dataclass(frozen=True)
@@ -72,14 +67,21 @@ class StepRun:
 
 
 class Mlflow(dg.ConfigurableResource):
-    """The tracking server or sqlite file, and the folder for artifacts of a sqlite file."""
+    """A tracking server, or by default a sqlite file and a folder of artifacts below the project's state."""
 
-    tracking_uri: str = default_tracking_uri()
     root: str = str(project_root())
+    server: str = os.environ.get("MLFLOW_TRACKING_URI", "")
+    """Address of the tracking server; empty: the sqlite file."""
+
+    @property
+    def tracking_uri(self) -> str:
+        """What MLflow calls its store."""
+        return self.server or f"sqlite:///{Path(self.root) / STATE / 'mlflow' / 'mlflow.db'}"
 
     def client(self) -> "MlflowClient":
         """A client on the tracking store, which is made on first use."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
         for chatty in ("mlflow", "alembic"):

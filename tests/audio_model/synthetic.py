@@ -31,7 +31,7 @@ def pour(generator: np.random.Generator, *, duration_s: float = 6.0, fps: float 
     frames = round(duration_s * fps)
     time_s = np.arange(frames) / fps
     height_m, radius_m = generator.uniform(0.07, 0.14), generator.uniform(0.028, 0.045)
-    start_s, stop_s = generator.uniform(0.2, 0.15 * duration_s), generator.uniform(0.6, 0.95) * duration_s
+    start_s, stop_s = generator.uniform(0.04, 0.15) * duration_s, generator.uniform(0.6, 0.95) * duration_s
     flowing = (time_s >= start_s) & (time_s < stop_s)
     rate = flowing * np.exp(gaussian_filter1d(generator.standard_normal(frames), fps) * 1.5)
     volume = np.cumsum(rate)

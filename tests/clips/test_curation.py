@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from multigen_core.clips.catalogue import read_catalogue, read_quarantine
-from multigen_core.clips.curation import LEAD_S, run
+from multigen_core.clips.curation import LEAD_S, _splits, run
 from multigen_core.errors import MissingInput, UserError
 from multigen_core.experiment import Experiment
 from multigen_core.media import probe, read_flac, read_video, write_video
@@ -75,7 +75,8 @@ BAD: dict[str, tuple[str, Callable[[Path], None]]] = {
     "zero bytes": ("not_decodable", lambda path: path.write_bytes(b"")),
     "text": ("not_decodable", lambda path: path.write_text("this is no video")),
     "truncated header": ("not_decodable", lambda path: recordings.write_truncated(path, share=0.02)),
-    "truncated data": ("not_decodable", lambda path: recordings.write_truncated(path, share=0.3)),
+    "a third of the data": ("not_decodable", lambda path: recordings.write_truncated(path, share=0.3)),
+    "two thirds of the data": ("not_decodable", lambda path: recordings.write_truncated(path, share=0.6)),
     "index lost": ("not_decodable", recordings.write_truncated_without_index),
     "no sound": ("no_sound", lambda path: write_video(path, recordings.frames(4.0), fps=25.0)),
     "no video": ("no_video", recordings.write_sound_only),
@@ -151,8 +152,6 @@ def test_nothing_usable_is_an_error_that_counts(inbox: Path, tmp_path: Path) -> 
 
 
 def test_a_new_recording_moves_no_other_across_the_split() -> None:
-    from multigen_core.clips.curation import _splits
-
     experiment = small_experiment()
     few = _splits([f"local/{k}" for k in range(40)], experiment)
     many = _splits([f"local/{k}" for k in range(80)], experiment)

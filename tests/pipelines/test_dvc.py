@@ -1,5 +1,6 @@
 """Data versions, with the real DVC."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,10 @@ def test_dvc_refusing_is_one_sentence(root: Path) -> None:
 def test_a_folder_without_dvc_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no \.dvc folder"):
         Dvc(root=str(tmp_path)).changed()
+
+
+def test_without_git_dvc_works_too(tmp_path: Path) -> None:
+    """As in a container that holds the files only."""
+    root = lay_out(tmp_path / "project", REPOSITORY / "params.yaml")
+    shutil.rmtree(root / ".git")
+    assert "segmenter" in Dvc(root=str(root)).changed()

@@ -1,0 +1,74 @@
+"""The mask features: sub-pixel levels, resolution independence, robustness."""
+
+import numpy as np
+import pytest
+
+from multigen_core.audio_model.conditioning import FEATURES, features_at, mask_features
+from tests.audio_model.synthetic import pour
+
+
+def _column(features: np.ndarray, name: str) -> np.ndarray:
+    return features[:, FEATURES.index(name)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_effective_length_follows_the_pitch_within_a_twentieth_octave(seed: int) -> None:
+    drawn = pour(np.random.default_rng(seed))
+    length = _column(mask_features(drawn.masks, fps=drawn.fps), "log_effective_length")
+    # f is proportional to 1 / length: the sum of both logarithms is one constant for all frames.
+    assert np.std(length + np.log2(drawn.f0_hz)) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_level_is_read_below_a_pixel(seed: int) -> None:
+    drawn = pour(np.random.default_rng(seed))
+    level_px = _column(mask_features(drawn.masks, fps=drawn.fps), "level") * drawn.masks.shape[1]
+    started = drawn.level_px > 2.0
+    # The curved surface adds the same height in every frame.
+    assert np.std((level_px - drawn.level_px)[started]) < 0.4
+
+
+def test_level_never_falls_and_stays_in_the_cup() -> None:
+    features = mask_features(pour(np.random.default_rng(5)).masks, fps=10.0)
+    level = _column(features, "level")
+    assert np.all(np.diff(level) >= -1e-6)
+    assert np.all(_column(features, "air_column") >= -1e-6)
+
+
+def test_twice_the_pixels_give_the_same_features() -> None:
+    masks = pour(np.random.default_rng(6)).masks
+    small = mask_features(masks, fps=10.0)
+    large = mask_features(masks.repeat(2, axis=1).repeat(2, axis=2), fps=10.0)
+    for name in ("receiver_width", "receiver_height", "level", "air_column", "stream_area", "pourer_area"):
+        assert np.allclose(_column(small, name), _column(large, name), atol=0.012), name
+
+
+def test_mirrored_masks_give_the_same_features() -> None:
+    masks = pour(np.random.default_rng(7)).masks
+    assert np.allclose(mask_features(masks, fps=10.0), mask_features(masks[:, :, ::-1], fps=10.0), atol=0.015)
+
+
+def test_wider_image_of_the_same_scene_gives_the_same_features() -> None:
+    masks = pour(np.random.default_rng(8)).masks
+    wide = np.pad(masks, ((0, 0), (0, 0), (40, 40)))
+    assert np.allclose(mask_features(masks, fps=10.0), mask_features(wide, fps=10.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [(1,), (2,), (3,), (1, 2, 3)])
+def test_missing_classes_leave_the_features_finite(missing: tuple[int, ...]) -> None:
+    masks = pour(np.random.default_rng(9)).masks
+    features = mask_features(np.where(np.isin(masks, missing), 0, masks).astype(np.uint8), fps=10.0)
+    assert np.isfinite(features).all()
+    assert np.all(_column(features, "receiver_seen") == (0.0 if 2 in missing else 1.0))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_few_frames_are_enough(frames: int) -> None:
+    masks = pour(np.random.default_rng(10)).masks[:frames]
+    assert mask_features(masks, fps=10.0).shape == (frames, len(FEATURES))
+
+
+def test_tokens_are_interpolated_between_frames() -> None:
+    features = np.stack([np.arange(5.0), 10.0 * np.arange(5.0)], axis=1).astype(np.float32)
+    at = features_at(features, np.array([0.0, 0.05, 0.1, 9.0]), fps=10.0)
+    assert np.allclose(at, [[0.0, 0.0], [0.5, 5.0], [1.0, 10.0], [4.0, 40.0]])

@@ -1,0 +1,131 @@
+"""The network and its sampler, untrained."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from multigen_core.audio_model.conditioning import FEATURES
+from multigen_core.audio_model.contract import BACKENDS, load_audio_model
+from multigen_core.audio_model.pocket import (
+    Normaliser,
+    PocketAudioModel,
+    PocketConfig,
+    PocketTransformer,
+    mel_to_tokens,
+    tokens_to_mel,
+)
+from multigen_core.errors import MissingInput
+from multigen_core.spectrogram import MELS
+from tests.audio_model.synthetic import pour
+
+CONFIG = PocketConfig(hidden=16, depth=2, heads=2, window_s=1.0, sampling_steps=3, guidance=2.0, vocoder_iterations=2)
+
+
+def _model(config: PocketConfig = CONFIG) -> PocketAudioModel:
+    """A network whose last layers are not zero, as after some training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = PocketTransformer(config)
+        for weights in network.parameters():
+            torch.nn.init.normal_(weights, std=0.1)
+    normaliser = Normaliser(
+        mel_mean=torch.full((MELS,), -3.0),
+        mel_std=torch.ones(MELS),
+        feature_mean=torch.zeros(len(FEATURES)),
+        feature_std=torch.ones(len(FEATURES)),
+    )
+    return PocketAudioModel(network, normaliser)
+
+
+@pytest.fixture(scope="module")
+def masks() -> np.ndarray:
+    return pour(np.random.default_rng(0), duration_s=2.0).masks
+
+
+def test_tokens_and_mel_invert_each_other() -> None:
+    mel = torch.randn(3, 10, MELS)
+    assert torch.equal(tokens_to_mel(mel_to_tokens(mel)), mel)
+    assert torch.equal(mel_to_tokens(mel)[1, 2, :MELS], mel[1, 4])
+
+
+@pytest.mark.parametrize("frames", [20, 33, 120])
+def test_any_length_gives_as_many_samples(masks: np.ndarray, frames: int) -> None:
+    longer = np.resize(masks, (frames, *masks.shape[1:]))
+    (waveform,) = _model().generate([longer], fps=10.0, seeds=[1])
+    assert waveform.shape == (frames * 1600,)
+    assert waveform.dtype == np.float32
+    assert np.isfinite(waveform).all() and abs(waveform).max() <= 1.0
+
+
+def test_seed_decides_and_the_batch_does_not_matter(masks: np.ndarray) -> None:
+    model = _model()
+    together = model.generate([masks, masks[::-1], masks], fps=10.0, seeds=[1, 2, 3])
+    (alone,) = model.generate([masks], fps=10.0, seeds=[1])
+    assert np.array_equal(together[0], alone)
+    assert not np.array_equal(together[0], together[2])
+
+
+def test_saved_model_makes_the_same_sound(masks: np.ndarray, tmp_path: Path) -> None:
+    model = _model()
+    model.save(tmp_path)
+    loaded = load_audio_model(tmp_path)
+    expected, actual = (one.generate([masks], fps=10.0, seeds=[5])[0] for one in (model, loaded))
+    assert np.array_equal(expected, actual)
+
+
+def test_every_listed_backend_has_a_loader() -> None:
+    import importlib
+
+    for place in BACKENDS.values():
+        module, function = place.split(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_folder_without_a_model_names_the_stage_to_run(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="python -m multigen_core audio_model"):
+        load_audio_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"backend": "theremin"}')
+    with pytest.raises(MissingInput, match="theremin"):
+        load_audio_model(tmp_path)
+
+
+def test_a_token_does_not_see_beyond_its_reach() -> None:
+    """With one layer, a change further away than attention and the convolutions reach changes nothing."""
+    config = replace(CONFIG, depth=1)
+    network = _model(config).network
+    features = torch.zeros(1, 80, len(FEATURES))
+    xt, other = torch.randn(1, 80, 2 * MELS), torch.randn(1, 80, 2 * MELS)
+    changed = xt.clone()
+    changed[:, :20] = other[:, :20]
+    t, seen = torch.tensor([0.3]), torch.tensor([True])
+    with torch.no_grad():
+        before, after = (network(x, t, network.sight(features, seen)) for x in (xt, changed))
+    far = 20 + config.reach + 1
+    assert torch.allclose(before[:, far:], after[:, far:], atol=1e-5)
+    assert not torch.allclose(before[:, 20 : 20 + config.reach], after[:, 20 : 20 + config.reach], atol=1e-3)
+
+
+def test_shifted_input_gives_shifted_output() -> None:
+    """Positions are relative: in the middle of a long pour nothing depends on how long it has lasted."""
+    network = _model(replace(CONFIG, depth=1)).network
+    features, xt = torch.randn(1, 100, len(FEATURES)), torch.randn(1, 100, 2 * MELS)
+    t, seen = torch.tensor([0.6]), torch.tensor([True])
+    with torch.no_grad():
+        whole = network(xt, t, network.sight(features, seen))
+        part = network(xt[:, 20:], t, network.sight(features[:, 20:], seen))
+    assert torch.allclose(whole[:, 50:80], part[:, 30:60], atol=1e-4)
+
+
+def test_dropped_condition_is_not_seen() -> None:
+    network = _model().network
+    xt, t = torch.randn(1, 40, 2 * MELS), torch.tensor([0.5])
+    with torch.no_grad():
+        first, second, third = (
+            network(xt, t, network.sight(torch.full((1, 40, len(FEATURES)), value), torch.tensor([conditioned])))
+            for value, conditioned in ((0.0, False), (2.0, False), (2.0, True))
+        )
+    assert torch.equal(first, second)
+    assert not torch.allclose(second, third, atol=1e-3)

@@ -1,0 +1,212 @@
+"""Tracking, the registry and the gate, on a sqlite store."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from multigen_core.evaluation.table import write_trials
+from multigen_core.experiment import Experiment, load
+from multigen_core.progress import Silent
+from multigen_core.records import Trial
+from multigen_core.stages import output_of, stage_named
+from pipelines import promotion
+from pipelines.project import STATE
+from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, SERVED, register, version_at
+from pipelines.resources.mlflow import Mlflow
+from tests.skeleton import REPOSITORY
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow 3.17 warns of its own dependencies' futures
+
+STORE = STATE / "mlflow" / "mlflow.db"
+ECHO = """
+import mlflow
+from mlflow.pyfunc.model import PythonModel
+
+
+class Echo(PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input["goal_fraction"]
+
+
+mlflow.models.set_model(Echo())
+"""
+"""Stands in for the served policy, whose weights take a training to make."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated store: making one takes seconds."""
+    root = tmp_path_factory.mktemp("template")
+    Mlflow(root=str(root), server="").client().search_experiments()
+    return root / STORE
+
+
+@pytest.fixture
+def tracking(template: Path, tmp_path: Path) -> Mlflow:
+    (tmp_path / STORE).parent.mkdir(parents=True)
+    shutil.copy(template, tmp_path / STORE)
+    return Mlflow(root=str(tmp_path), server="")
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    return load(REPOSITORY / "experiments" / "tiny.yaml")
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = tmp_path / "echo.py"
+    code.write_text(ECHO)
+    echoes = {stage: replace(row, code=code) for stage, row in SERVED.items()}
+    monkeypatch.setattr("pipelines.registry.SERVED", echoes)
+
+
+def test_a_step_is_one_run_with_its_params_figures_curve_and_tags(tracking: Mlflow) -> None:
+    with tracking.step("policy@vision", {"dagster.run_id": "r1"}) as run:
+        run.params("policy", {"steps": 5, "nested": {"width": 8}})
+        run.figures({"nmae": 0.25, "lab": "emulated", "passed": True, "none": None, "by": {"red_cup": 0.5}})
+        run.curve([("loss", 1.0 / (step + 1), step) for step in range(1200)])
+        run.tag("dvc_md5", "abc.dir")
+    logged = run.client.get_run(run.run_id)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params == {"policy.steps": "5", "policy.nested.width": "8"}
+    assert logged.data.metrics["nmae"] == 0.25 and logged.data.metrics["by.red_cup"] == 0.5
+    assert {"dagster.run_id": "r1", "dvc_md5": "abc.dir", "summary.lab": "emulated"}.items() <= logged.data.tags.items()
+    assert len(run.client.get_metric_history(run.run_id, "loss")) == 1200
+
+
+@pytest.mark.parametrize(("stop", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_a_step_that_ends_early_says_how(tracking: Mlflow, stop: type[BaseException], status: str) -> None:
+    with pytest.raises(stop), tracking.step("clips", {}) as run:
+        raise stop
+    assert run.client.get_run(run.run_id).info.status == status
+
+
+def test_runs_of_killed_processes_are_ended(tracking: Mlflow) -> None:
+    client = tracking.client()
+    with tracking.step("clips", {}):
+        pass
+    (experiment,) = client.search_experiments(filter_string="name = 'multigen'")
+    dead = client.create_run(experiment.experiment_id, tags={"dagster.run_id": "killed"})
+    alive = client.create_run(experiment.experiment_id, tags={"dagster.run_id": "alive"})
+    tracking.end_runs_of(["killed"])
+    assert client.get_run(dead.info.run_id).info.status == "KILLED"
+    assert client.get_run(alive.info.run_id).info.status == "RUNNING"
+
+
+def train(tracking: Mlflow, root: Path, experiment: Experiment, ablation: str, md5: str) -> None:
+    """Registers a policy as the asset step would."""
+    place = root / output_of(stage_named("policy"), ablation)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "weights.txt").write_text(md5)
+    with tracking.step(f"policy@{ablation}", {}) as run:
+        register(stage_named("policy"), ablation, place, run, experiment, md5)
+
+
+@pytest.mark.usefixtures("served")
+def test_the_served_ablation_is_the_challenger(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:
+    """Other ablations are registered too, and the same weights give no second version."""
+    for ablation, md5 in (("vision", "a"), ("vision_audio", "b"), ("vision_audio", "b")):
+        train(tracking, tmp_path, experiment, ablation, md5)
+    client = tracking.client()
+    versions = client.search_model_versions(f"name = '{POLICY}'")
+    assert {version.tags["ablation"]: version.tags["dvc_md5"] for version in versions} == {
+        "vision": "a",
+        "vision_audio": "b",
+    }
+    assert len(versions) == 2
+    challenger = version_at(client, POLICY, CHALLENGER)
+    assert challenger is not None and challenger.tags["ablation"] == "vision_audio"
+    assert version_at(client, POLICY, CHAMPION) is None
+
+
+@pytest.mark.usefixtures("served")
+def test_the_model_loads_by_alias_and_insists_on_its_signature(
+    tracking: Mlflow, tmp_path: Path, experiment: Experiment
+) -> None:
+    import mlflow
+
+    train(tracking, tmp_path, experiment, "vision_audio", "b")
+    model = mlflow.pyfunc.load_model(f"models:/{POLICY}@{CHALLENGER}")
+    side = experiment.episodes.image_px
+    samples = round(experiment.policy.audio_window_s * 16000)
+    batch = {
+        "rgb": np.zeros((2, side, side, 3), np.uint8),
+        "waveform": np.zeros((2, samples), np.float32),
+        "joints_rad": np.zeros((2, 7), np.float32),
+        "goal_fraction": np.full(2, 0.5, np.float32),
+    }
+    assert model.predict(batch).tolist() == [0.5, 0.5]
+    with pytest.raises(mlflow.MlflowException, match="waveform"):
+        model.predict(batch | {"waveform": np.zeros((2, samples - 1), np.float32)})
+
+
+def judge(tracking: Mlflow, root: Path, experiment: Experiment, *, error: float, seed: int = 1) -> promotion.Verdict:
+    """Writes the challenger's trials, every one off by ``error`` of its target, and asks the gate."""
+    folder = root / output_of(stage_named("evaluation"), "vision_audio")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_trials(folder, [_trial(number, error, seed) for number in range(8)])
+    with tracking.step("champion", {}) as run:
+        return promotion.judge(experiment, root, run, Silent())
+
+
+def _trial(number: int, error: float, seed: int) -> Trial:
+    return Trial(
+        trial=number,
+        ablation="vision_audio",
+        lab="emulated",
+        container="red_cup",
+        opaque=True,
+        goal_fraction=0.5,
+        target_ml=100.0,
+        capacity_ml=200.0,
+        poured_ml=100.0 * (1 - error),
+        spilled_ml=0.0,
+        in_pitcher_ml=300.0,
+        duration_s=8.0,
+        outcome="stopped",
+        seed=100 * seed + number,
+    )
+
+
+@pytest.mark.usefixtures("served")
+def test_the_alias_moves_only_when_the_gate_passes(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:
+    """First champion, a worse challenger, a better one; `previous` keeps the way back."""
+    train(tracking, tmp_path, experiment, "vision_audio", "first")
+    bad = judge(tracking, tmp_path, experiment, error=0.9)
+    assert not bad.promoted and bad.champion is None and "champion.max_nmae" in bad.reasons[0]
+    first = judge(tracking, tmp_path, experiment, error=0.3)
+    assert first.promoted and first.champion == "1"
+    again = judge(tracking, tmp_path, experiment, error=0.3)
+    assert not again.promoted and "is the champion already" in again.reasons[0]
+
+    train(tracking, tmp_path, experiment, "vision_audio", "second")
+    worse = judge(tracking, tmp_path, experiment, error=0.4)
+    assert not worse.promoted and worse.champion == "1" and "champion.margin" in worse.reasons[0]
+    better = judge(tracking, tmp_path, experiment, error=0.1)
+    assert better.promoted and better.champion == "2"
+    previous = version_at(tracking.client(), POLICY, PREVIOUS)
+    assert previous is not None and str(previous.version) == "1"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_champion_of_other_params_is_evaluated_again(
+    tracking: Mlflow, tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kept trials had other seeds; its own weights, not the challenger's, pour again."""
+    train(tracking, tmp_path, experiment, "vision_audio", "first")
+    judge(tracking, tmp_path, experiment, error=0.2)
+    train(tracking, tmp_path, experiment, "vision_audio", "second")
+    poured: list[str] = []
+
+    def pour_again(experiment: Experiment, inputs: object, out: Path, progress: object) -> None:
+        poured.append((inputs.one("policy") / "weights.txt").read_text())  # type: ignore[attr-defined]
+        write_trials(out, [_trial(number, 0.2, 2) for number in range(8)])
+
+    monkeypatch.setattr("multigen_core.evaluation.trials.run", pour_again)
+    verdict = judge(tracking, tmp_path, experiment, error=0.1, seed=2)
+    assert poured == ["first"]
+    assert verdict.promoted and verdict.figures["improvement"] == pytest.approx(0.1)
