@@ -11,8 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from multigen_core.experiment import load
+
 BENCHMARKS = ("physics", "rendering", "sound", "decision")
-"""Modules of this folder; each has ``figures() -> dict[str, float]``, its own figures and its peer's."""
+"""Modules of this folder; each has ``figures(experiment) -> dict[str, float]``: its own figures and its peer's."""
 
 
 def hardware() -> str:
@@ -38,11 +40,12 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; there are {', '.join(BENCHMARKS)}")
     os.environ.setdefault("MUJOCO_GL", "egl")
+    experiment = load(Path("params.yaml"))
     console, results = Console(), []
     table = Table("benchmark", "figure", "value", title=f"{hardware()} · commit {commit()}")
     for name in options.names or BENCHMARKS:
         console.print(f"{name} ...")
-        figures = importlib.import_module(f"benchmarks.{name}").figures()
+        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment)
         results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
         for key, value in figures.items():
             table.add_row(name, key, f"{value:.3g}")

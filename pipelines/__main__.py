@@ -12,6 +12,10 @@ from multigen_core.errors import UserError
 from pipelines.project import DAGSTER_HOME, load_experiment, project_root
 
 
+LOG_WIDTH = 110
+"""Columns of what is printed into a file or pipe."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -45,7 +49,7 @@ def _materialize(options: argparse.Namespace, root: Path) -> None:
     from pipelines.materialize import materialize
     from pipelines.table import print_outcome
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     materialize(root, select=options.select, force=options.force, console=console)
     print_outcome(root, console)
 

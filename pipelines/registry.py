@@ -66,8 +66,8 @@ def _log(served: Served, place: Path, run: StepRun, experiment: Experiment, tags
     import mlflow
 
     with warnings.catch_warnings():
-        # The signature says more about shapes than the type hints that MLflow asks for here.
-        warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+        # MLflow asks for type hints and an example to find the signature that it is given here.
+        warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
             name=served.name,
             python_model=str(served.code),

@@ -16,5 +16,5 @@ def intersection_over_union(
     for label in Palette:
         found, wanted = predicted == label, true == label
         union = np.count_nonzero(found | wanted)
-        scores[label.name.lower()] = np.count_nonzero(found & wanted) / union if union else None
+        scores[label.name.lower()] = int(np.count_nonzero(found & wanted)) / int(union) if union else None
     return scores

@@ -40,20 +40,20 @@ def augment(
     images = _painted(images, draw)
     blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     images = torch.lerp(images, blurred, draw.between(-0.5, 1.0, 1, 1, 1).clamp(min=0.0))
-    coarseness = draw.between(0.0, 0.15, 1, 1, 1)
+    coarseness = draw.between(0.0, 0.08, 1, 1, 1)
     images = torch.where(draw.chance(0.5, 1, 1, 1), jpeg_like(images, coarseness), images)
-    images = images + draw.between(0.0, 0.06, 1, 1, 1) * torch.randn(images.shape, generator=generator)
+    images = images + draw.between(0.0, 0.03, 1, 1, 1) * torch.randn(images.shape, generator=generator)
     return images.clamp(0.0, 1.0), masks
 
 
 def _framed(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]:
     """Mirror, zoom, stretch, turn and shift; what comes in from outside is black, as in a letterbox."""
-    zoom = torch.exp(draw.between(-0.45, 0.5))
+    zoom = torch.exp(draw.between(-0.5, 0.15))
     stretch = torch.exp(draw.between(-0.15, 0.15))
     angle = draw.between(-0.14, 0.14)
     mirror = torch.where(draw.chance(0.5), -1.0, 1.0)
-    across = torch.stack([mirror * angle.cos() * zoom * stretch, -angle.sin() * zoom, draw.between(-0.3, 0.3)], dim=-1)
-    along = torch.stack([mirror * angle.sin() * zoom, angle.cos() * zoom / stretch, draw.between(-0.25, 0.25)], dim=-1)
+    across = torch.stack([mirror * angle.cos() * zoom * stretch, -angle.sin() * zoom, draw.between(-0.2, 0.2)], dim=-1)
+    along = torch.stack([mirror * angle.sin() * zoom, angle.cos() * zoom / stretch, draw.between(-0.2, 0.2)], dim=-1)
     grid = functional.affine_grid(torch.stack([across, along], dim=1), list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, align_corners=False)
     labels = functional.grid_sample(masks[:, None].float(), grid, mode="nearest", align_corners=False)
@@ -61,13 +61,13 @@ def _framed(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]
 
 
 def _hidden(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]:
-    """Half of the images get a patch of one colour in front: a hand, a bottle, an edge of a box."""
+    """A quarter of the images get a patch of one colour in front: a hand, a bottle, an edge of a box."""
     rows = torch.linspace(0.0, 1.0, images.shape[2])[None, :, None]
     columns = torch.linspace(0.0, 1.0, images.shape[3])[None, None]
     down, right = draw.between(0.0, 1.0, 1, 1), draw.between(0.0, 1.0, 1, 1)
-    tall, wide = draw.between(0.03, 0.15, 1, 1), draw.between(0.03, 0.15, 1, 1)
+    tall, wide = draw.between(0.03, 0.1, 1, 1), draw.between(0.03, 0.1, 1, 1)
     inside = ((rows - down) / tall) ** 2 + ((columns - right) / wide) ** 2 < 1.0
-    inside = inside & draw.chance(0.5, 1, 1)
+    inside = inside & draw.chance(0.25, 1, 1)
     color = draw.between(0.0, 1.0, 3, 1, 1)
     return torch.where(inside[:, None], color, images), masks.masked_fill(inside, 0)
 
@@ -75,11 +75,11 @@ def _hidden(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]
 def _painted(images: Tensor, draw: _Draw) -> Tensor:
     """Saturation, colour cast, gamma, contrast and brightness."""
     gray = images.mean(1, keepdim=True)
-    images = gray + (images - gray) * draw.between(0.0, 1.6, 1, 1, 1)
-    images = images * draw.between(0.75, 1.25, 3, 1, 1)
-    images = images.clamp(1e-3, 1.0) ** torch.exp(draw.between(-0.5, 0.5, 1, 1, 1))
+    images = gray + (images - gray) * draw.between(0.3, 1.4, 1, 1, 1)
+    images = images * draw.between(0.85, 1.15, 3, 1, 1)
+    images = images.clamp(1e-3, 1.0) ** torch.exp(draw.between(-0.3, 0.3, 1, 1, 1))
     middle = images.mean((1, 2, 3), keepdim=True)
-    return middle + (images - middle) * draw.between(0.6, 1.4, 1, 1, 1) + draw.between(-0.12, 0.12, 1, 1, 1)
+    return middle + (images - middle) * draw.between(0.7, 1.3, 1, 1, 1) + draw.between(-0.08, 0.08, 1, 1, 1)
 
 
 def jpeg_like(

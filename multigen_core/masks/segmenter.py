@@ -31,6 +31,8 @@ CURVE = "curve.parquet"
 _FRAMES_PER_SCENE = 8
 _VALIDATION_FRACTION = 0.1
 _REPORT_STEPS = 25
+_CLASS_WEIGHTS = (0.4, 1.2, 2.0, 2.4)
+"""About one over the root of each class's share of the pixels: background, pourer, receiver, liquid."""
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -129,7 +131,8 @@ class _Training(lightning.LightningModule):
         wanted = functional.one_hot(masks, share.shape[1]).permute(0, 3, 1, 2)
         overlap = (share * wanted).sum((0, 2, 3))
         dice = 2.0 * (overlap + 1.0) / (share.sum((0, 2, 3)) + wanted.sum((0, 2, 3)) + 2.0)
-        return functional.cross_entropy(logits, masks) + 1.0 - dice.mean()
+        weight = logits.new_tensor(_CLASS_WEIGHTS)
+        return functional.cross_entropy(logits, masks, weight=weight) + 1.0 - dice.mean()
 
     def configure_optimizers(self) -> Any:
         rate, steps = self._params.learning_rate, self._params.steps

@@ -1,11 +1,14 @@
 """What training changes at random in what is seen and heard, so that a policy does not lean on it."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from multigen_core.dataset.windows import WindowBatch
+from multigen_core.spectrogram import FLOOR
 
 __all__ = ["augmented", "jittered_images", "jittered_sound"]
 
@@ -17,8 +20,12 @@ CONTRAST = 0.25
 GAIN_DB = 10.0
 TILT_DB = 8.0
 """Largest change of level of the highest band against the lowest, half at each end."""
-NOISE_FLOOR_DB = (-100.0, -60.0)
-"""Range of a level, of full-scale magnitude, below which details drown as under a microphone's hiss."""
+NOISE_FLOOR_DB = (-100.0, -35.0)
+"""Level, of full-scale magnitude, of the room and the microphone's hiss in the lowest band."""
+NOISE_FLOOR_TILT_DB = (-40.0, 5.0)
+"""How much lower that noise is in the highest band: rooms rumble."""
+NOISE_FLUTTER = 0.15
+"""Spread of the noise from cell to cell, in units of the log10 magnitude."""
 MASKED_BANDS = 8
 MASKED_FRAMES = 12
 """Most bands, and most frames, that one mask covers (SpecAugment, Park et al. 2019)."""
@@ -26,6 +33,9 @@ MASKED_FRAMES = 12
 _MIDDLE_GRAY = 127.5
 _DECADE_DB = 20.0
 """One unit of the log10 magnitude."""
+_TWO_NATS = 2.0 * math.log(10.0)
+"""From log10 magnitude to the natural logarithm of power."""
+_LOWEST = math.log10(FLOOR)
 
 
 def augmented(batch: WindowBatch, rng: np.random.Generator) -> WindowBatch:
@@ -52,15 +62,21 @@ def jittered_images(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> 
 def jittered_sound(
     log_mel: Float32[Tensor, "B mels frames"], rng: np.random.Generator
 ) -> Float32[Tensor, "B mels frames"]:
-    """Level, spectral tilt and noise floor changed, then one stripe of bands and one of frames set to the floor."""
+    """Level and tilt changed, background noise added, then a stripe of bands and one of frames left to the noise.
+
+    Noise adds in power, so that a quiet pour drowns in a loud room as it does in front of a microphone.
+    """
     count, mels, frames = log_mel.shape
     gain = _decades(rng, -GAIN_DB, GAIN_DB, count)
     tilt = _decades(rng, -TILT_DB, TILT_DB, count) * torch.linspace(-0.5, 0.5, mels)[:, None]
-    floor = _decades(rng, *NOISE_FLOOR_DB, count)
-    louder = torch.maximum(log_mel + (gain + tilt), floor)
+    level = _decades(rng, *NOISE_FLOOR_DB, count)
+    slope = _decades(rng, *NOISE_FLOOR_TILT_DB, count) * torch.linspace(0.0, 1.0, mels)[:, None]
+    flutter = NOISE_FLUTTER * torch.from_numpy(rng.standard_normal(log_mel.shape, dtype=np.float32))
+    noise = (level + slope + flutter).clamp_(min=_LOWEST)
+    heard = torch.logaddexp(_TWO_NATS * (log_mel + (gain + tilt)), _TWO_NATS * noise).div_(_TWO_NATS)
     bands = _stripe(rng, count, mels, MASKED_BANDS)[:, :, None]
     moments = _stripe(rng, count, frames, MASKED_FRAMES)[:, None, :]
-    return torch.where(bands | moments, floor, louder)
+    return torch.where(bands | moments, noise, heard)
 
 
 def _decades(rng: np.random.Generator, low_db: float, high_db: float, count: int) -> Float32[Tensor, "B 1 1"]:

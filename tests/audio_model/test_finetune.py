@@ -2,15 +2,22 @@
 
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from multigen_core import experiment as experiments
+from multigen_core.audio_model.contract import load_audio_model
 from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, make_clip
-from multigen_core.audio_model.finetune import crops, fit
+from multigen_core.audio_model.finetune import crops, fit, run
+from multigen_core.errors import UserError
 from multigen_core.experiment import AudioModel
+from multigen_core.media import write_flac, write_masks
 from multigen_core.progress import Silent
+from multigen_core.stages import Inputs
 from tests.audio_model.synthetic import pour
 
 PARAMS = AudioModel(
@@ -80,3 +87,28 @@ def test_dropout_hides_about_its_share(corpus: list[TrainingClip]) -> None:
     batches = islice(crops(corpus, fit_normaliser(corpus), PARAMS, seed=0, dropout=0.3), 100)
     share = np.mean([float(batch.conditioned.float().mean()) for batch in batches])
     assert 0.6 < share < 0.8
+
+
+def test_stage_writes_a_model_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, masks, out = (tmp_path / name for name in ("clips", "masks", "out"))
+    for folder in (clips / "media", masks, out):
+        folder.mkdir(parents=True)
+    names = ["a", "b", "c"]
+    for seed, name in enumerate(names):
+        drawn = pour(np.random.default_rng(seed), duration_s=2.0, size_px=32)
+        write_flac(clips / "media" / f"{name}.flac", drawn.waveform)
+        write_masks(masks / f"{name}.mp4", drawn.masks, fps=10.0)
+    pd.DataFrame({"clip_id": names, "usable": [True, False, True]}).to_parquet(masks / "quality.parquet")
+    catalogue = pd.DataFrame({"clip_id": names, "fps": 10.0, "split": ["train", "train", "validation"]})
+    monkeypatch.setattr("multigen_core.audio_model.corpus.read_catalogue", lambda folder: catalogue)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0})
+    params = replace(experiments.load(Path("params.yaml")), audio_model=replace(PARAMS, steps=3))
+    inputs = Inputs(tmp_path, {"clips": (clips,), "masks": (masks,)}, None)
+    summary = run(params, inputs, out, Silent())
+    assert (summary["clips"], summary["clips_validation"], summary["clips_without_masks"]) == (2, 1, 1)
+    (waveform,) = load_audio_model(out).generate([drawn.masks], fps=10.0, seeds=[0])
+    assert waveform.shape == (32_000,)
+
+    catalogue["split"] = "validation"
+    with pytest.raises(UserError, match="reference_count"):
+        run(params, inputs, out, Silent())

@@ -40,7 +40,7 @@ def experiment() -> Experiment:
     return replace(
         params,
         compute=replace(params.compute, engine="serial"),
-        segmenter=replace(params.segmenter, frames=96, image_px=64, steps=60, batch=8, width=8, learning_rate=1e-2),
+        segmenter=replace(params.segmenter, frames=96, image_px=64, steps=120, batch=8, width=8, learning_rate=1e-2),
     )
 
 
@@ -53,7 +53,7 @@ def test_segmenter_learns_the_classes_and_writes_a_model(
     assert float(summary["iou_background"] or 0.0) > 0.9
     assert float(summary["iou_pourer"] or 0.0) > 0.5
     assert float(summary["iou_receiver"] or 0.0) > 0.5
-    assert len(pd.read_parquet(tmp_path / segmenter.CURVE)) == 3
+    assert len(pd.read_parquet(tmp_path / segmenter.CURVE)) == 5
     scene = made_up_scene(SceneItem(seed=9, ranges="training", frames=2, image_px=64))
     assert load_unet(tmp_path).annotate("clip", scene.rgb).shape == scene.masks.shape
 
