@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Dagster's and MLflow's pages on loopback, over the same storage as `make demo`. Ctrl-C ends both.
 set -euo pipefail
+# Job control: otherwise background programs start deaf to interrupts, and Dagster would not end its children.
+set -m
 cd "$(dirname "$0")/.."
 
 dagster_port="${DAGSTER_PORT:-3000}"
@@ -8,7 +10,7 @@ mlflow_port="${MLFLOW_PORT:-5000}"
 export MULTIGEN_ROOT="$PWD"
 DAGSTER_HOME="$(python -m pipelines home)"
 export DAGSTER_HOME
-export MLFLOW_DISABLE_TELEMETRY=true
+export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 state="$PWD/.multigen/mlflow"
 mkdir -p "$state"

@@ -240,7 +240,7 @@ def override(path: Path, assignments: list[str], out: Path) -> None:
     Raises ConfigError when a key does not exist or the result is not valid; then nothing is written.
     """
     yaml = YAML()
-    yaml.width = 120
+    yaml.width, yaml.preserve_quotes = 120, True
     tree = yaml.load(path.read_text())
     for assignment in assignments:
         dotted, equals, text = assignment.partition("=")

@@ -15,45 +15,59 @@ _BLOCK = 8
 
 @dataclass(frozen=True)
 class _Draw:
-    """Uniform draws, one per image of a batch."""
+    """Uniform draws, one per image of a batch, pulled towards what changes nothing by the image's strength."""
 
     generator: torch.Generator
-    batch: int
+    strength: Float[Tensor, " batch"]
+    """0 leaves an image as it is, 1 uses the whole ranges."""
 
-    def between(self, low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(self.batch, *shape, generator=self.generator)
+    @classmethod
+    def for_batch(cls, batch: int, generator: torch.Generator) -> "_Draw":
+        # Most of the clips look like the simulator's frames: a third of the images stay, few become wild.
+        strength = (1.4 * torch.rand(batch, generator=generator) - 0.4).clamp(min=0.0)
+        return cls(generator, strength)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """The whole range whatever the strength."""
+        return low + (high - low) * torch.rand(len(self.strength), *shape, generator=self.generator)
+
+    def near(self, neutral: float, low: float, high: float, *shape: int) -> Tensor:
+        """In the range, pulled towards ``neutral``."""
+        strength = self.strength.reshape(-1, *[1] * len(shape))
+        return neutral + strength * (self.uniform(low, high, *shape) - neutral)
 
     def chance(self, probability: float, *shape: int) -> Tensor:
-        return torch.rand(self.batch, *shape, generator=self.generator) < probability
+        """True with at most this probability."""
+        return self.uniform(0.0, 1.0, *shape) < probability * self.strength.reshape(-1, *[1] * len(shape))
 
 
 def augment(
     images: Float[Tensor, "batch 3 H W"], masks: Int[Tensor, "batch H W"], *, generator: torch.Generator
 ) -> tuple[Float[Tensor, "batch 3 H W"], Int[Tensor, "batch H W"]]:
-    """Random framing, paint, light, blur, compression and noise; images in [0, 1].
+    """Random framing, paint, light, blur, compression and noise, each image more or less; images in [0, 1].
 
     Masks follow the framing; where a random patch hides the scene, they are background.
     """
-    draw = _Draw(generator, len(images))
+    draw = _Draw.for_batch(len(images), generator)
     images, masks = _framed(images, masks, draw)
     images, masks = _hidden(images, masks, draw)
     images = _painted(images, draw)
     blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    images = torch.lerp(images, blurred, draw.between(-0.5, 1.0, 1, 1, 1).clamp(min=0.0))
-    coarseness = draw.between(0.0, 0.08, 1, 1, 1)
-    images = torch.where(draw.chance(0.5, 1, 1, 1), jpeg_like(images, coarseness), images)
-    images = images + draw.between(0.0, 0.03, 1, 1, 1) * torch.randn(images.shape, generator=generator)
+    images = torch.lerp(images, blurred, draw.near(0.0, 0.0, 1.0, 1, 1, 1))
+    images = jpeg_like(images, draw.near(0.0, 0.0, 0.1, 1, 1, 1))
+    images = images + draw.near(0.0, 0.0, 0.05, 1, 1, 1) * torch.randn(images.shape, generator=generator)
     return images.clamp(0.0, 1.0), masks
 
 
 def _framed(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]:
     """Mirror, zoom, stretch, turn and shift; what comes in from outside is black, as in a letterbox."""
-    zoom = torch.exp(draw.between(-0.5, 0.15))
-    stretch = torch.exp(draw.between(-0.15, 0.15))
-    angle = draw.between(-0.14, 0.14)
-    mirror = torch.where(draw.chance(0.5), -1.0, 1.0)
-    across = torch.stack([mirror * angle.cos() * zoom * stretch, -angle.sin() * zoom, draw.between(-0.2, 0.2)], dim=-1)
-    along = torch.stack([mirror * angle.sin() * zoom, angle.cos() * zoom / stretch, draw.between(-0.2, 0.2)], dim=-1)
+    zoom = torch.exp(draw.near(0.0, -0.6, 0.2))
+    stretch = torch.exp(draw.near(0.0, -0.15, 0.15))
+    angle = draw.near(0.0, -0.15, 0.15)
+    mirror = torch.where(draw.uniform(0.0, 1.0) < 0.5, -1.0, 1.0)
+    shift = draw.near(0.0, -0.25, 0.25, 2)
+    across = torch.stack([mirror * angle.cos() * zoom * stretch, -angle.sin() * zoom, shift[:, 0]], dim=-1)
+    along = torch.stack([mirror * angle.sin() * zoom, angle.cos() * zoom / stretch, shift[:, 1]], dim=-1)
     grid = functional.affine_grid(torch.stack([across, along], dim=1), list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, align_corners=False)
     labels = functional.grid_sample(masks[:, None].float(), grid, mode="nearest", align_corners=False)
@@ -61,25 +75,25 @@ def _framed(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]
 
 
 def _hidden(images: Tensor, masks: Tensor, draw: _Draw) -> tuple[Tensor, Tensor]:
-    """A quarter of the images get a patch of one colour in front: a hand, a bottle, an edge of a box."""
+    """Some images get a patch of one colour in front: a hand, a bottle, an edge of a box."""
     rows = torch.linspace(0.0, 1.0, images.shape[2])[None, :, None]
     columns = torch.linspace(0.0, 1.0, images.shape[3])[None, None]
-    down, right = draw.between(0.0, 1.0, 1, 1), draw.between(0.0, 1.0, 1, 1)
-    tall, wide = draw.between(0.03, 0.1, 1, 1), draw.between(0.03, 0.1, 1, 1)
+    down, right = draw.uniform(0.0, 1.0, 1, 1), draw.uniform(0.0, 1.0, 1, 1)
+    tall, wide = draw.uniform(0.03, 0.12, 1, 1), draw.uniform(0.03, 0.12, 1, 1)
     inside = ((rows - down) / tall) ** 2 + ((columns - right) / wide) ** 2 < 1.0
-    inside = inside & draw.chance(0.25, 1, 1)
-    color = draw.between(0.0, 1.0, 3, 1, 1)
+    inside = inside & draw.chance(0.5, 1, 1)
+    color = draw.uniform(0.0, 1.0, 3, 1, 1)
     return torch.where(inside[:, None], color, images), masks.masked_fill(inside, 0)
 
 
 def _painted(images: Tensor, draw: _Draw) -> Tensor:
     """Saturation, colour cast, gamma, contrast and brightness."""
     gray = images.mean(1, keepdim=True)
-    images = gray + (images - gray) * draw.between(0.3, 1.4, 1, 1, 1)
-    images = images * draw.between(0.85, 1.15, 3, 1, 1)
-    images = images.clamp(1e-3, 1.0) ** torch.exp(draw.between(-0.3, 0.3, 1, 1, 1))
+    images = gray + (images - gray) * draw.near(1.0, 0.0, 1.5, 1, 1, 1)
+    images = images * draw.near(1.0, 0.75, 1.25, 3, 1, 1)
+    images = images.clamp(1e-3, 1.0) ** torch.exp(draw.near(0.0, -0.5, 0.5, 1, 1, 1))
     middle = images.mean((1, 2, 3), keepdim=True)
-    return middle + (images - middle) * draw.between(0.7, 1.3, 1, 1, 1) + draw.between(-0.08, 0.08, 1, 1, 1)
+    return middle + (images - middle) * draw.near(1.0, 0.6, 1.4, 1, 1, 1) + draw.near(0.0, -0.12, 0.12, 1, 1, 1)
 
 
 def jpeg_like(
