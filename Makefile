@@ -32,7 +32,7 @@ demo: setup ## the whole pipeline with params.yaml; CLIPS=folder takes your vide
 	python -m pipelines materialize
 
 ui: setup ## Dagster on 127.0.0.1:3000 and MLflow on 127.0.0.1:5000, until Ctrl-C
-	@infra/ui.sh
+	@python -m pipelines ui
 
 study: setup ## the larger study behind the README's table; params.yaml becomes experiments/study.yaml
 	cp experiments/study.yaml params.yaml

@@ -1,4 +1,4 @@
-"""``python -m pipelines materialize``: the whole graph from the terminal, on the storage that ``make ui`` shows."""
+"""``python -m pipelines``: the whole graph from the terminal, and the pages that show it."""
 
 import argparse
 import os
@@ -22,7 +22,9 @@ def _parser() -> argparse.ArgumentParser:
     make = commands.add_parser("materialize", help="make every asset partition that is not fresh")
     make.add_argument("--select", nargs="+", default=[], metavar="ASSET", help="assets, for example: episodes +policy")
     make.add_argument("--force", action="store_true", help="make fresh ones again too")
-    commands.add_parser("home", help="prepare Dagster's storage and print its folder")
+    pages = commands.add_parser("ui", help="serve Dagster's and MLflow's pages on loopback until Ctrl-C")
+    pages.add_argument("--dagster-port", type=int, default=3000)
+    pages.add_argument("--mlflow-port", type=int, default=5000)
     return parser
 
 
@@ -32,14 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
     root = project_root()
     os.environ["MULTIGEN_ROOT"] = str(root)
     os.environ["DAGSTER_HOME"] = str(root / DAGSTER_HOME)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(end, signal.default_int_handler)
     try:
         _COMMANDS[options.command](options, root)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped: finished outputs are kept, run the same command again to go on", file=sys.stderr)
+        print("stopped: finished outputs are kept, the same command goes on from there", file=sys.stderr)
         return 130
     return 0
 
@@ -54,13 +57,14 @@ def _materialize(options: argparse.Namespace, root: Path) -> None:
     print_outcome(root, console)
 
 
-def _home(options: argparse.Namespace, root: Path) -> None:
-    from pipelines.instance import dagster_home
+def _ui(options: argparse.Namespace, root: Path) -> None:
+    from pipelines.ui import serve
 
-    print(dagster_home(root))
+    load_experiment(root)
+    serve(root, dagster_port=options.dagster_port, mlflow_port=options.mlflow_port, console=Console(highlight=False))
 
 
-_COMMANDS = {"materialize": _materialize, "home": _home}
+_COMMANDS = {"materialize": _materialize, "ui": _ui}
 
 if __name__ == "__main__":
     sys.exit(main())
