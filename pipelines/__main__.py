@@ -4,13 +4,13 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from multigen_core.errors import UserError
 from pipelines.project import DAGSTER_HOME, load_experiment, project_root
-
 
 LOG_WIDTH = 110
 """Columns of what is printed into a file or pipe."""
@@ -61,7 +61,10 @@ def _ui(options: argparse.Namespace, root: Path) -> None:
     from pipelines.ui import serve
 
     load_experiment(root)
-    serve(root, dagster_port=options.dagster_port, mlflow_port=options.mlflow_port, console=Console(highlight=False))
+    with suppress(KeyboardInterrupt):
+        serve(
+            root, dagster_port=options.dagster_port, mlflow_port=options.mlflow_port, console=Console(highlight=False)
+        )
 
 
 _COMMANDS = {"materialize": _materialize, "ui": _ui}

@@ -1,9 +1,12 @@
 """Stage ``audiovisual``: the episodes of a shard with the sound that the audio model makes for what it sees."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multigen_core.audio_model.contract import load_audio_model
+from multigen_core.audio_model.contract import AudioModel, load_audio_model
+from multigen_core.compute import make_engine
 from multigen_core.dataset.lerobot import Shard, redub
 from multigen_core.dub.loudness import loudness_summary
 from multigen_core.experiment import Experiment, seed_for
@@ -13,29 +16,44 @@ from multigen_core.records import Soundtrack, Summary
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["run"]
+__all__ = ["Pour", "dub", "run"]
 
-_BATCH = 4
-"""Episodes per call of the model: few enough to show progress; the sound does not depend on it."""
+
+@dataclass(frozen=True)
+class Pour:
+    """One episode to be given its sound, by where things lie: an item for any worker."""
+
+    model: Path
+    shard: Path
+    index: int
+    seed: int
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
-    """Generates one soundtrack per episode from its amodal masks."""
-    model = load_audio_model(inputs.one("audio_model"))
-    source = inputs.one("episodes")
-    shard = Shard(source)
-    soundtracks: list[Soundtrack] = []
-    for first in range(0, len(shard), _BATCH):
-        batch = [shard.episode(index) for index in range(first, min(first + _BATCH, len(shard)))]
-        waveforms = model.generate(
-            [episode.masks_amodal for episode in batch],
-            fps=batch[0].rate_hz,
-            seeds=[seed_for(experiment, "audiovisual", episode.episode_id) for episode in batch],
-        )
-        soundtracks += [
-            Soundtrack(episode_id=episode.episode_id, waveform=waveform, origin="generated")
-            for episode, waveform in zip(batch, waveforms, strict=True)
-        ]
-        progress.update(len(soundtracks), len(shard), "episodes dubbed")
+    """Generates one soundtrack per episode from its amodal masks.
+
+    Episodes are spread over the workers, one thread each: small networks gain little from more, and the sound of an
+    episode does not depend on its neighbours.
+    """
+    source, model = inputs.one("episodes"), inputs.one("audio_model")
+    pours = [
+        Pour(model, source, index, seed_for(experiment, "audiovisual", str(inputs.partition), index))
+        for index in range(len(Shard(source)))
+    ]
+    engine = make_engine(experiment.compute.engine, experiment.compute.workers)
+    soundtracks = engine.map(dub, pours, progress, "episodes dubbed")
     redub(source, out, soundtracks)
     return loudness_summary(soundtracks)
+
+
+def dub(pour: Pour) -> Soundtrack:
+    """The sound of one episode, as long as its video."""
+    episode = Shard(pour.shard).episode(pour.index)
+    model = _model(pour.model)
+    (waveform,) = model.generate([episode.masks_amodal], fps=episode.rate_hz, seeds=[pour.seed])
+    return Soundtrack(episode_id=episode.episode_id, waveform=waveform, origin="generated")
+
+
+@lru_cache(maxsize=1)
+def _model(folder: Path) -> AudioModel:
+    return load_audio_model(folder)

@@ -1,6 +1,7 @@
 """Both dubbing stages on a tiny shard: lengths, origins, seeds, and untouched pictures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ class ToneModel:
 
 @pytest.fixture
 def experiment() -> Experiment:
-    return experiments.load(Path("params.yaml"))
+    pocket = experiments.load(Path("params.yaml"))
+    return replace(pocket, compute=replace(pocket.compute, engine="serial"))
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_every_episode_gets_the_sound_of_its_own_amodal_masks(
     experiment: Experiment, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ToneModel()
-    monkeypatch.setattr(audiovisual, "load_audio_model", lambda folder: model)
+    monkeypatch.setattr(audiovisual, "_model", lambda folder: model)
     out = tmp_path / "audiovisual"
     out.mkdir()
     summary = audiovisual.run(experiment, inputs, out, Silent())

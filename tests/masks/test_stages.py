@@ -19,7 +19,7 @@ from multigen_core.progress import Silent
 from multigen_core.stages import Inputs
 from tests.audio_model.synthetic import pour
 
-PAINT = np.array([(40, 60, 50), (220, 160, 60), (120, 120, 130), (60, 120, 240)], np.uint8)
+PAINT = np.array([(40, 60, 50), (220, 160, 60), (200, 40, 140), (60, 120, 240)], np.uint8)
 
 
 def made_up_scene(item: SceneItem) -> LabelledFrames:
@@ -40,7 +40,7 @@ def experiment() -> Experiment:
     return replace(
         params,
         compute=replace(params.compute, engine="serial"),
-        segmenter=replace(params.segmenter, frames=96, image_px=64, steps=120, batch=8, width=8, learning_rate=1e-2),
+        segmenter=replace(params.segmenter, frames=96, image_px=64, steps=120, batch=8, width=8, learning_rate=5e-3),
     )
 
 
