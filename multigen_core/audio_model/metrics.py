@@ -165,6 +165,7 @@ def pairwise_distance(
 def diversity(waveforms: Sequence[Waveform], reference: Sequence[Waveform]) -> float:
     """Pairwise distance of a set's sound statistics over that of the reference set: 1 is as varied as physics."""
     of_reference = [sound_statistics(waveform) for waveform in reference]
-    scale = np.std(of_reference, axis=0) + 1e-3
+    # Less than 1 dB, or one transient per second, is no difference that anybody hears.
+    scale = np.maximum(np.std(of_reference, axis=0), 1.0)
     distance = pairwise_distance([sound_statistics(waveform) for waveform in waveforms], scale)
     return distance / max(pairwise_distance(of_reference, scale), 1e-9)

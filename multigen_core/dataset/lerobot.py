@@ -168,6 +168,10 @@ class Shard:
         frames = read_frames(path, first=first, count=count, fps=self.rate_hz, pixels=VIDEOS[key])
         return frames // np.uint8(MASK_GAIN) if VIDEOS[key] == "luma" else frames
 
+    def episode_id(self, episode: int) -> str:
+        """The name of an episode."""
+        return str(self._pour(episode)["episode_id"])
+
     def receiver(self, episode: int) -> Container:
         """The cup of an episode."""
         return Container.from_json(self._pour(episode)["receiver"])
@@ -202,7 +206,7 @@ class Shard:
             raise MissingInput(f"{self.folder} is silent: read a shard of `audiovisual` or `noise_augmented` instead")
         origins = pq.read_table(self.folder / _EPISODES, columns=["sound_origin"])["sound_origin"].to_pylist()
         return Soundtrack(
-            episode_id=self._pour(episode)["episode_id"],
+            episode_id=self.episode_id(episode),
             waveform=read_flac(self.folder / _sound_file(episode)),
             origin=origins[episode],
         )

@@ -15,6 +15,9 @@ __all__ = ["NOISES", "chatter", "clatter", "environment", "fan", "hum"]
 
 Noise = Float[np.ndarray, " S"]
 
+_LONGEST_RING = 2 * SAMPLE_RATE_HZ
+"""Samples after which the slowest ring, of 0.2 s, has fallen by 87 dB."""
+
 
 def hum(generator: np.random.Generator, samples: int) -> Noise:
     """Mains hum: harmonics of 50 or 60 Hz that fall off with their number."""
@@ -58,12 +61,13 @@ def clatter(generator: np.random.Generator, samples: int) -> Noise:
     """Dishes and tools: struck objects with a few ringing modes, at random moments."""
     waveform = 0.01 * generator.standard_normal(samples)
     for start in generator.integers(0, samples, generator.poisson(1.5 * samples / SAMPLE_RATE_HZ) + 1):
-        time_s = np.arange(samples - start) / SAMPLE_RATE_HZ
+        stop = min(samples, start + _LONGEST_RING)
+        time_s = np.arange(stop - start) / SAMPLE_RATE_HZ
         loudness = generator.lognormal(0.0, 0.6)
         for _ in range(generator.integers(2, 6)):
             ring_hz, decay_s = generator.uniform(400.0, 6000.0), generator.uniform(0.02, 0.2)
             ring = np.sin(2.0 * np.pi * ring_hz * time_s) * np.exp(-time_s / decay_s)
-            waveform[start:] += loudness * generator.uniform(0.2, 1.0) * ring
+            waveform[start:stop] += loudness * generator.uniform(0.2, 1.0) * ring
     return waveform
 
 

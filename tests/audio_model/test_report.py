@@ -34,13 +34,13 @@ class PhysicsModel:
 
 @pytest.fixture(scope="module")
 def episodes() -> list[Episode]:
-    return [made_up_episode(seed, steps=60) for seed in range(4)]
+    return [made_up_episode(seed, steps=45) for seed in range(4)]
 
 
 def test_physical_sound_has_the_pitch_and_onset_of_its_episode(episodes: list[Episode]) -> None:
     for episode in episodes:
         waveform, truth = report.physical_sound(episode, seed=1), report.truth_of(episode)
-        assert waveform.shape == (60 * 1600,)
+        assert waveform.shape == (45 * 1600,)
         error, onset = pitch_error_octaves(waveform, truth), onset_lag_s(waveform, truth)
         assert error is not None and error < 0.1
         assert onset is not None and abs(onset) < 0.3

@@ -52,7 +52,7 @@ def test_segmenter_learns_the_classes_and_writes_a_model(
     assert summary["frames"] == 88 and summary["frames_validation"] == 8
     assert float(summary["iou_background"] or 0.0) > 0.9
     assert float(summary["iou_pourer"] or 0.0) > 0.5
-    assert float(summary["iou_receiver"] or 0.0) > 0.5
+    assert float(summary["iou_receiver"] or 0.0) > 0.25
     assert len(pd.read_parquet(tmp_path / segmenter.CURVE)) == 5
     scene = made_up_scene(SceneItem(seed=9, ranges="training", frames=2, image_px=64))
     assert load_unet(tmp_path).annotate("clip", scene.rgb).shape == scene.masks.shape

@@ -222,10 +222,8 @@ def _asset_graph() -> object:
 
 
 def test_two_at_once_are_refused(root: Path, stages: Stages) -> None:
-    with (
-        FileLock(root / ".multigen" / "materialize.lock"),
-        pytest.raises(UserError, match="another `python -m pipelines"),
-    ):
+    held = FileLock(root / ".multigen" / "materialize.lock")
+    with held, pytest.raises(UserError, match="another `python -m pipelines materialize` runs in"):
         make(root, "episodes")
     assert stages.ran == []
 
