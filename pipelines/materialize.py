@@ -183,6 +183,17 @@ class _Walk:
             self._instance.report_run_failed(run, "The process was killed.")
         if runs:
             Mlflow(root=str(self._root)).end_runs_of([run.run_id for run in runs])
+        self._free_pools_of_finished_runs()
+
+    def _free_pools_of_finished_runs(self) -> None:
+        """A killed run still holds its places in the pools, and the next step would wait for them for ever."""
+        storage = self._instance.event_log_storage
+        for pool in storage.get_concurrency_keys():
+            info = storage.get_concurrency_info(pool)
+            for run_id in info.active_run_ids | info.pending_run_ids:
+                run = self._instance.get_run_by_id(run_id)
+                if run is None or run.is_finished:
+                    storage.free_concurrency_slots_for_run(run_id)
 
 
 def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:
