@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from multigen_core.errors import ConfigError, UserError
@@ -19,8 +18,9 @@ from multigen_core.experiment import Experiment
 from multigen_core.stages import JOURNAL, STAGES, output_of, partitions_of, stage_named
 from multigen_core.storage import finished
 from pipelines.instance import IN_PROCESS, open_instance
-from pipelines.project import STATE, address, load_experiment
+from pipelines.project import address, load_experiment
 from pipelines.promotion import evidence
+from pipelines.recovery import bury_killed_runs, only_walk
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
@@ -62,12 +62,9 @@ def materialize(root: Path, *, select: Sequence[str] = (), force: bool = False, 
     Raises UserError for a mistake the user can mend, also when another process does the same right now.
     """
     experiment = load_experiment(root)
-    (root / STATE).mkdir(exist_ok=True)
-    try:
-        with FileLock(root / STATE / "materialize.lock", timeout=0):
-            _Walk(root, experiment, console).make(_selected(select, experiment), force=force)
-    except Timeout as error:
-        raise UserError(f"another `python -m pipelines materialize` runs in {root}: wait for it or stop it") from error
+    units = _selected(select, experiment)
+    with only_walk(root):
+        _Walk(root, experiment, console).make(units, force=force)
 
 
 class _Walk:
@@ -82,7 +79,7 @@ class _Walk:
 
     def make(self, units: Sequence[Unit], *, force: bool) -> None:
         """Raises what the first failing step raised; earlier steps stay done."""
-        self._bury_killed_runs()
+        bury_killed_runs(self._root, self._instance)
         changed = self._dvc.changed()
         made_anew: set[Unit] = set()
         started_s = time.monotonic()
@@ -172,28 +169,6 @@ class _Walk:
             tags={DATA_VERSION: version},
         )
         self._instance.report_runless_asset_event(event)
-
-    def _bury_killed_runs(self) -> None:
-        """Runs of a killed process still look alive in Dagster and MLflow; none can be while we hold the lock."""
-        import dagster as dg
-
-        alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-        runs = self._instance.get_runs(dg.RunsFilter(tags={IN_PROCESS: "true"}, statuses=alive))
-        for run in runs:
-            self._instance.report_run_failed(run, "The process was killed.")
-        if runs:
-            Mlflow(root=str(self._root)).end_runs_of([run.run_id for run in runs])
-        self._free_pools_of_finished_runs()
-
-    def _free_pools_of_finished_runs(self) -> None:
-        """A killed run still holds its places in the pools, and the next step would wait for them for ever."""
-        storage = self._instance.event_log_storage
-        for pool in storage.get_concurrency_keys():
-            info = storage.get_concurrency_info(pool)
-            for run_id in info.active_run_ids | info.pending_run_ids:
-                run = self._instance.get_run_by_id(run_id)
-                if run is None or run.is_finished:
-                    storage.free_concurrency_slots_for_run(run_id)
 
 
 def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from rich.console import Console
 
 from multigen_core.errors import UserError
-from pipelines.instance import dagster_home
+from pipelines.instance import dagster_home, open_instance
 from pipelines.project import STATE
+from pipelines.recovery import bury_killed_runs, only_walk
 
 __all__ = ["serve"]
 
@@ -46,6 +47,9 @@ def serve(root: Path, *, dagster_port: int, mlflow_port: int, console: Console) 
     servers = (_dagster(root, dagster_port), _mlflow(root, mlflow_port))
     for server in servers:
         _require_free(server)
+    # Somebody may be at work in another terminal; then nothing is dead.
+    with suppress(UserError), only_walk(root):
+        bury_killed_runs(root, open_instance(root))
     with ExitStack() as stack:
         running = []
         for server in servers:

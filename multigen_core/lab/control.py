@@ -51,6 +51,7 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
     skipped = round(lab.arm_latency_s * lab.rate_hz)
     decision_s: list[float] = []
     outcome: Outcome | None = None
+    has_tilted = False
     seeds = _decision_seeds(task.seed)
     while outcome is None:
         observation = lab.observe()
@@ -63,7 +64,8 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
                 outcome = "aborted"
                 break
             readings = lab.act(action)
-            outcome = _verdict(readings, max_duration_s)
+            has_tilted |= not _is_back(readings)
+            outcome = _verdict(readings, max_duration_s, has_tilted=has_tilted)
             if outcome is not None:
                 break
     duration_s = readings.time_s
@@ -71,9 +73,9 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
     return Pour(outcome=outcome, end=lab.finish(), duration_s=duration_s, decision_s=tuple(decision_s))
 
 
-def _verdict(readings: Readings, max_duration_s: float) -> Outcome | None:
-    """Why the trial is over; None while it is not."""
-    started = readings.poured_ml + readings.spilled_ml >= STARTED_ML
+def _verdict(readings: Readings, max_duration_s: float, *, has_tilted: bool) -> Outcome | None:
+    """Why the trial is over; None while it is not. A drop from a pitcher that was never tilted is no start."""
+    started = has_tilted and readings.poured_ml + readings.spilled_ml >= STARTED_ML
     if started and _is_back(readings) and readings.flow_ml_s < STILL_ML_S:
         return "stopped"
     if readings.in_pitcher_ml < EMPTY_ML:

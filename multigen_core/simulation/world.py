@@ -100,13 +100,20 @@ class PouringWorld:
         self._image_px = image_px
         self._renderer: SceneRenderer | None = None
         self._mesh: LiquidMesh | None = None
+        self._has_tilted = False
         self.state = self._observe(time_s=0.0, poured_before_ml=0.0)
 
     @property
     def finished(self) -> bool:
-        """Something was poured, the pitcher is back where it cannot pour, and nothing is in the air."""
-        upright = self.state.tilt_rad < self._least_tilt_rad() + START_SLACK_RAD + BACK_UPRIGHT_RAD
-        return upright and self.state.poured_ml > POURED_SOMETHING_ML and self.state.in_flight_ml == 0.0
+        """Something was poured, the pitcher is back where it cannot pour, and nothing is in the air.
+
+        A drop that falls before the pitcher was ever tilted does not make a pour.
+        """
+        poured = self._has_tilted and self.state.poured_ml > POURED_SOMETHING_ML
+        return poured and self._is_upright() and self.state.in_flight_ml == 0.0
+
+    def _is_upright(self) -> bool:
+        return self.state.tilt_rad < self._least_tilt_rad() + START_SLACK_RAD + BACK_UPRIGHT_RAD
 
     def step(self, action: Float[np.ndarray, "3"]) -> WorldState:
         """One control step with an action of ``ACTION_SPEC``. Raises ValueError when it is not finite."""
@@ -119,6 +126,7 @@ class PouringWorld:
             self._liquid.advance(self._arm.pitcher_pose, TICK_S)
         self._mesh = None
         self.state = self._observe(time_s=self.state.time_s + self.step_s, poured_before_ml=self.state.poured_ml)
+        self._has_tilted |= not self._is_upright()
         return self.state
 
     def rgb(self) -> UInt8[np.ndarray, "H W 3"]:

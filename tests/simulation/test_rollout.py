@@ -66,6 +66,12 @@ def test_a_world_at_rest_spills_nothing_and_is_not_finished(setup: PourSetup) ->
     assert not world.finished
 
 
+def test_a_drop_before_the_pitcher_was_tilted_is_no_pour(setup: PourSetup) -> None:
+    world = world_of(setup)
+    world.state = replace(world.state, poured_ml=5.0)
+    assert not world.finished
+
+
 def test_an_action_that_is_no_number_is_refused(setup: PourSetup) -> None:
     with pytest.raises(ValueError, match="not finite"):
         world_of(setup).step(np.array([0.0, np.nan, 0.0]))
