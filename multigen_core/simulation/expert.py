@@ -30,8 +30,10 @@ AT_LIP_RAD = np.radians(2.0)
 DRIP_FREE_RAD = np.radians(9.0)
 """Tilted back by this much from where it stopped, the pitcher does not drip."""
 LIP_GAIN_PER_S = 2.0
-NEAR_LIP_M = 0.006
+NEAR_LIP_M = 0.012
 FAR_FROM_LIP_RAD = np.radians(12.0)
+LEAST_APPROACH_SHARE = 0.4
+"""Of the tilt speed, while the lip is not yet in place and the pitcher is about to run over."""
 SLOPE_STEP_RAD = np.radians(1.0)
 LEAST_SLOPE_ML_PER_RAD = 40.0
 SLOW_FLOW_ML_S = 9.0
@@ -157,8 +159,11 @@ class Expert:
         style = self._style
         before_lip = self._before_lip_rad(state)
         if self._phase == "approach":
-            # Tilting while approaching saves time; nothing flows yet.
-            return float(np.clip(before_lip - FAR_FROM_LIP_RAD, 0.0, style.tilt_speed_rad_s))
+            # It slows down before anything flows but never waits: who learns from it cannot see what it waits for.
+            if before_lip < AT_LIP_RAD:
+                return 0.0
+            least = LEAST_APPROACH_SHARE * style.tilt_speed_rad_s
+            return float(np.clip(before_lip - FAR_FROM_LIP_RAD, least, style.tilt_speed_rad_s))
         if self._phase == "pour":
             if before_lip > AT_LIP_RAD:
                 return style.tilt_speed_rad_s
