@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MULTIGEN_ROOT := $(CURDIR)
 export MUJOCO_GL ?= egl
 
-.PHONY: help setup check test demo ui study bench
+.PHONY: help setup check test browser demo ui study bench
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -24,8 +24,11 @@ check: setup ## lint, format and types
 	mypy
 	mypy --allow-any-generics -p pipelines
 
-test: check ## check, then every test that this machine can run
-	pytest -m "not extra"
+test: check ## check, then the tests, a tiny run of the whole pipeline among them
+	pytest -m "not extra and not browser"
+
+browser: setup ## everything materialized from Dagster's page in headless Chromium (many minutes)
+	pytest -m browser
 
 demo: setup ## the whole pipeline with params.yaml; CLIPS=folder takes your videos in
 	@if [ -n "$(CLIPS)" ]; then python -m multigen_core params --set "clips.inbox=$(CLIPS)"; fi

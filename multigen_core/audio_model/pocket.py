@@ -166,8 +166,11 @@ class PocketTransformer(nn.Module):
 
         Items that are not ``conditioned`` get a learned vector instead.
         """
-        seen = self.watch(_waves(features).transpose(1, 2)).transpose(1, 2)
-        c = torch.where(conditioned[:, None, None], self.understand(seen), self.blind)  # (B, N, D)
+        # Brought to unit size twice: at first the sight would be a whisper beside the noise, and go unheard for long.
+        watched = self.watch(_waves(features).transpose(1, 2)).transpose(1, 2)
+        seen = self.understand(functional.layer_norm(watched, watched.shape[-1:]))
+        seen = functional.layer_norm(seen, seen.shape[-1:])
+        c = torch.where(conditioned[:, None, None], seen, self.blind)  # (B, N, D)
         active = functional.silu(c)
         return [c, *(layer(active) for layer in self.by_sight)]
 

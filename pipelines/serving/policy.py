@@ -1,5 +1,6 @@
 """``multigen-policy`` as MLflow loads it: a batch of observations in, chunks of actions out."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from multigen_core.policy.contract import load_policy
 from multigen_core.records import Observation
+
+# The registered signature checks shapes; MLflow would want the same again as a type hint that cannot say them.
+warnings.filterwarnings("ignore", message=r".*[Tt]ype hint", category=UserWarning)
 
 
 class PouringPolicy(PythonModel):
