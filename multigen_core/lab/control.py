@@ -74,9 +74,9 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
 
 
 def _verdict(readings: Readings, max_duration_s: float, *, has_tilted: bool) -> Outcome | None:
-    """Why the trial is over; None while it is not. A drop from a pitcher that was never tilted is no start."""
-    started = has_tilted and readings.poured_ml + readings.spilled_ml >= STARTED_ML
-    if started and _is_back(readings) and readings.flow_ml_s < STILL_ML_S:
+    """Why the trial is over; None while it is not. A drop from a pitcher that was never tilted ends nothing."""
+    started = readings.poured_ml + readings.spilled_ml >= STARTED_ML
+    if started and has_tilted and _is_back(readings) and readings.flow_ml_s < STILL_ML_S:
         return "stopped"
     if readings.in_pitcher_ml < EMPTY_ML:
         return "pitcher_empty"

@@ -54,6 +54,13 @@ def test_a_pour_that_still_runs_is_not_over_however_upright_the_pitcher() -> Non
     assert result.outcome == "never_stopped"
 
 
+def test_a_drop_before_the_pitcher_was_tilted_does_not_end_the_trial() -> None:
+    lab = FakeLab(start_tilt_rad=1.06, least_tilt_rad=1.06)
+    result = pour(lab, ScriptedPolicy(lambda time_s: -0.1 if time_s < 0.2 else 0.0), TASK, max_duration_s=2.0)
+    assert result.end.poured_ml == 10.0
+    assert result.outcome == "never_stopped"
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_number_that_is_none_aborts_and_never_reaches_the_arm(bad: float) -> None:
     lab = FakeLab()
