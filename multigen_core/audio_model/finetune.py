@@ -75,16 +75,24 @@ class FlowMatching(lightning.LightningModule):
     @staticmethod
     def loss(network: PocketTransformer, batch: Batch) -> Float[Tensor, ""]:
         """Mean squared error of the predicted velocity."""
+        return FlowMatching._losses(network, batch)[0]
+
+    @staticmethod
+    def _losses(network: PocketTransformer, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Of the velocity, and of the expected log-mel where it is conditioned."""
         t = batch.t[:, None, None]
         xt = (1.0 - t) * batch.x0 + t * batch.x1
-        velocity = network(xt, batch.t, network.sight(batch.features, batch.conditioned))
-        return (velocity - (batch.x1 - batch.x0)).square().mean()
+        sight = network.sight(batch.features, batch.conditioned)
+        velocity = network(xt, batch.t, sight)
+        missed = (sight.expected - batch.x1) * batch.conditioned[:, None, None]
+        return (velocity - (batch.x1 - batch.x0)).square().mean(), missed.square().mean()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.loss(self.network, batch)
+        flow, expectation = self._losses(self.network, batch)
+        return flow + expectation
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         # A young average follows faster, so that it forgets the initial weights.

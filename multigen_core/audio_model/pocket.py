@@ -6,6 +6,10 @@ Notation, after Lipman et al. 2023 (arXiv 2210.02747) and MMAudio (arXiv 2412.15
     t   flow time, 0 noise to 1 data
     xt  (1 - t) x0 + t x1    v   x1 - x0, what the network predicts
     c   mask features at the token's time, or a learned vector where they are dropped
+    mu  the log-mel expected for c, found by regression; 0 where c is dropped
+
+The flow only has to add what the expectation leaves open (as the decoder of Grad-TTS does, Popov et al. 2021, arXiv
+2105.06337). Where the resonance stands is thereby learnt from every token at once, not through the noise.
 
 Attention is banded: a token sees half a training window to either side, by relative position (RoPE). A pour of any
 length is therefore sampled in one piece, and there are no windows whose seams could be heard.
@@ -23,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multigen_core.audio_model.conditioning import FEATURES, features_at, mask_features
+from multigen_core.audio_model.conditioning import FEATURES, PITCH, features_at, mask_features
 from multigen_core.audio_model.contract import CONFIG
 from multigen_core.audio_model.vocoder import vocode
 from multigen_core.records import SAMPLE_RATE_HZ
@@ -46,8 +50,7 @@ FRAMES_PER_TOKEN = 2
 TOKEN_RATE_HZ = FRAME_RATE_HZ / FRAMES_PER_TOKEN
 """31.25 tokens per second."""
 WEIGHTS = "weights.safetensors"
-_WAVE_OCTAVES = 3
-_WAVES = 1 + 2 * _WAVE_OCTAVES
+_WAVE_OCTAVES = 4
 _LINEAR_FILTERS = 3
 
 
@@ -135,6 +138,17 @@ class _Block(nn.Module):
         return x + mlp_gate * self.mlp(y)
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What the tokens see: computed once, whatever the flow time."""
+
+    expected: Float[Tensor, "batch tokens channels"]
+    """mu."""
+    entrance: Float[Tensor, "batch tokens hidden"]
+    blocks: tuple[Float[Tensor, "batch tokens two_hidden"], ...]
+    """Shift and scale for the MLP of every block."""
+
+
 class PocketTransformer(nn.Module):
     """Predicts the velocity v(xt, t, c)."""
 
@@ -144,8 +158,10 @@ class PocketTransformer(nn.Module):
         self.config = config
         channels = FRAMES_PER_TOKEN * MELS
         self.enter = nn.Linear(channels, hidden)
-        # A short stretch of features around the token: a quarter of a second tells rates from levels.
-        self.watch = nn.Conv1d(_WAVES * len(FEATURES), hidden, kernel_size=9, padding=4, padding_mode="replicate")
+        self.enter_expected = nn.Linear(channels, hidden)
+        self.watch = _watching(hidden)
+        self.expect = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, channels))
+        self.watch_to_expect = _watching(hidden)
         self.understand = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden))
         self.blind = nn.Parameter(torch.zeros(hidden))
         self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
@@ -156,51 +172,58 @@ class PocketTransformer(nn.Module):
         # Neighbouring frames overlap: a linear filter finds much of the noise, and is learnt within a few steps.
         self.linear = nn.Conv1d(channels, _LINEAR_FILTERS * channels, kernel_size=3, padding=1)
         self.linear_mix = nn.Linear(hidden, _LINEAR_FILTERS)
-        for weights in (*self.leave.parameters(), *self.linear.parameters()):
+        for weights in (*self.leave.parameters(), *self.linear.parameters(), *self.expect[-1].parameters()):
             nn.init.zeros_(weights)
 
-    def sight(
-        self, features: Float[Tensor, "batch tokens features"], conditioned: Bool[Tensor, " batch"]
-    ) -> list[Tensor]:
-        """What the tokens see: one tensor for the entrance and one per block. ``features`` are normalised.
-
-        Items that are not ``conditioned`` get a learned vector instead.
-        """
+    def sight(self, features: Float[Tensor, "batch tokens features"], conditioned: Bool[Tensor, " batch"]) -> Sight:
+        """``features`` are normalised; items that are not ``conditioned`` get a learned vector and expect nothing."""
+        waves, kept = _waves(features).transpose(1, 2), conditioned[:, None, None]
         # Brought to unit size twice: at first the sight would be a whisper beside the noise, and go unheard for long.
-        watched = self.watch(_waves(features).transpose(1, 2)).transpose(1, 2)
+        watched = self.watch(waves).transpose(1, 2)
         seen = self.understand(functional.layer_norm(watched, watched.shape[-1:]))
         seen = functional.layer_norm(seen, seen.shape[-1:])
-        c = torch.where(conditioned[:, None, None], seen, self.blind)  # (B, N, D)
+        c = torch.where(kept, seen, self.blind)  # (B, N, D)
         active = functional.silu(c)
-        return [c, *(layer(active) for layer in self.by_sight)]
+        expected = self.expect(self.watch_to_expect(waves).transpose(1, 2))
+        return Sight(
+            expected=expected * kept, entrance=c, blocks=tuple(layer(active) for layer in self.by_sight)
+        )
 
     def forward(
-        self, xt: Float[Tensor, "batch tokens channels"], t: Float[Tensor, " batch"], sight: list[Tensor]
+        self, xt: Float[Tensor, "batch tokens channels"], t: Float[Tensor, " batch"], sight: Sight
     ) -> Float[Tensor, "batch tokens channels"]:
-        """Velocity, preconditioned for data of unit variance (Karras et al. 2022, for straight paths).
+        """Velocity, preconditioned for data of unit variance around mu (Karras et al. 2022, for straight paths).
 
-        ``v = (2t - 1) / s^2 xt + F / s`` with ``s^2 = t^2 + (1 - t)^2`` is exact for white data with F = 0, and leaves
-        the network F a target of unit variance at every t. The noise need not pass through its narrow middle.
+        ``v = mu + (2t - 1) / s^2 (xt - t mu) + F / s`` with ``s^2 = t^2 + (1 - t)^2`` is exact for white data with
+        F = 0, and leaves the network F a target of unit variance at every t. The noise need not pass through its
+        narrow middle. The regression of mu is left to its own loss.
         """
-        entrance, *sights = sight
+        expected = sight.expected.detach()
         spread = (t.square() + (1.0 - t).square())[:, None, None]
-        noisy = xt * spread.rsqrt()
-        x = self.enter(noisy) + entrance
+        open_part = xt - t[:, None, None] * expected
+        noisy = open_part * spread.rsqrt()
+        x = self.enter(noisy) + self.enter_expected(expected) + sight.entrance
         time = self.time(_time_embedding(t, self.config.hidden))
         rotation = _rotation(xt.shape[1], self.config.hidden // self.config.heads).to(xt.device)
         position = torch.arange(xt.shape[1], device=xt.device)
         band = (position[:, None] - position[None]).abs() <= self.config.reach
-        for block, seen in zip(self.blocks, sights, strict=True):
+        for block, seen in zip(self.blocks, sight.blocks, strict=True):
             x = block(x, time, seen, rotation, band)
         filters = self.linear(noisy.transpose(1, 2)).reshape(len(xt), _LINEAR_FILTERS, xt.shape[2], xt.shape[1])
         filtered = torch.einsum("bkcn,bk->bnc", filters, self.linear_mix(time))
         skip = (2.0 * t - 1.0)[:, None, None] / spread
-        return skip * xt + (filtered + self.leave(self.norm(x))) * spread.rsqrt()
+        return expected + skip * open_part + (filtered + self.leave(self.norm(x))) * spread.rsqrt()
+
+
+def _watching(hidden: int) -> nn.Conv1d:
+    """Looks at a short stretch of features around the token: a quarter of a second tells rates from levels."""
+    channels = len(FEATURES) + 2 * _WAVE_OCTAVES
+    return nn.Conv1d(channels, hidden, kernel_size=9, padding=4, padding_mode="replicate")
 
 
 def _waves(features: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch waves"]:
-    """Each feature beside sines and cosines of it: a network reads fine differences from them more easily."""
-    angles = [features * (torch.pi / 4.0 * 2.0**octave) for octave in range(_WAVE_OCTAVES)]
+    """The features, and sines and cosines of the one that sets the pitch: fine differences are easier to read so."""
+    angles = [features[..., PITCH, None] * (torch.pi / 4.0 * 2.0**octave) for octave in range(_WAVE_OCTAVES)]
     return torch.cat([features, *(angle.sin() for angle in angles), *(angle.cos() for angle in angles)], dim=-1)
 
 

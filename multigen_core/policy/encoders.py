@@ -22,10 +22,12 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, *, features: int) -> None:
         super().__init__()
-        channels = 32
+        channels = 48
+        # Small steps: the stream is two pixels wide.
         self.layers = nn.Sequential(
-            _convolution(3, 24, kernel=7, stride=4),
-            _convolution(24, channels, kernel=3, stride=2),
+            _convolution(3, 16, kernel=5, stride=2),
+            _convolution(16, 32, kernel=3, stride=2),
+            _convolution(32, channels, kernel=3, stride=2),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
         self.leave = nn.Linear(3 * channels, features)

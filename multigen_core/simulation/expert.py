@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from multigen_core.simulation.arm_motion import MAX_LIP_SPEED_M_S
-from multigen_core.simulation.placement import mouth_centre_m, start_lip_position_m
+from multigen_core.simulation.placement import mouth_centre_m
 from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.tilted import held_ml
 from multigen_core.simulation.world import WorldState
@@ -30,6 +30,9 @@ AT_LIP_RAD = np.radians(2.0)
 DRIP_FREE_RAD = np.radians(9.0)
 """Tilted back by this much from where it stopped, the pitcher does not drip."""
 LIP_GAIN_PER_S = 2.0
+RETREAT_LIP_Y_M = 0.09
+"""Where the pitcher is tilted upright: further aside than any pour begins. The joints alone then tell going back from
+setting out, also behind an opaque cup; a learner would otherwise meet the same sight with opposite actions."""
 NEAR_LIP_M = 0.012
 FAR_FROM_LIP_RAD = np.radians(12.0)
 LEAST_APPROACH_SHARE = 0.4
@@ -85,18 +88,16 @@ def draw_style(rng: np.random.Generator, setup: PourSetup) -> Style:
 class Expert:
     """Chooses actions for one episode; ``perturbed`` makes the action that is carried out differ from what it meant."""
 
-    def __init__(
-        self, setup: PourSetup, style: Style, *, start_tilt_rad: float, step_s: float, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, setup: PourSetup, style: Style, *, step_s: float, rng: np.random.Generator) -> None:
         self._setup, self._style = setup, style
-        self._start_tilt_rad, self._step_s = start_tilt_rad, step_s
+        self._step_s = step_s
         self._rng = rng
         self._phase: Phase = "approach"
         self._share = style.first_share
         self._outflow_ml_s = 0.0
         self._in_pitcher_ml = setup.initial_ml
         self._pause_left_s = 0.0
-        self._stop_tilt_rad = start_tilt_rad
+        self._stop_tilt_rad = 0.0
         self._drift = np.zeros(3)
 
     def act(self, state: WorldState) -> Float[np.ndarray, "3"]:
@@ -174,14 +175,12 @@ class Expert:
         if self._phase == "pause":
             drips = state.tilt_rad > self._stop_tilt_rad - DRIP_FREE_RAD
             return -style.retreat_speed_rad_s if drips else 0.0
-        back = 2.0 * (self._start_tilt_rad - state.tilt_rad)
-        return float(np.clip(back, -style.retreat_speed_rad_s, style.retreat_speed_rad_s))
+        return -style.retreat_speed_rad_s
 
     def _lip_error_m(self, state: WorldState) -> Float[np.ndarray, "2"]:
-        """From the lip to where it should be: over the receiver to pour, back where it came from to tilt upright."""
-        if self._phase == "retreat":
-            return (start_lip_position_m(self._setup) - state.lip_position_m)[1:]
-        wanted = mouth_centre_m(self._setup) + np.array([0.0, self._style.lip_y_m, self._style.lip_z_m])
+        """From the lip to where it should be: over the receiver to pour, aside to tilt upright."""
+        aside_m = RETREAT_LIP_Y_M if self._phase == "retreat" else self._style.lip_y_m
+        wanted = mouth_centre_m(self._setup) + np.array([0.0, aside_m, self._style.lip_z_m])
         return (wanted - state.lip_position_m)[1:]
 
     def _lip_velocity(self, state: WorldState) -> Float[np.ndarray, "2"]:

@@ -54,7 +54,7 @@ def roll_out(setup: PourSetup, config: Episodes, *, episode_id: str | None = Non
     )
     style_rng, noise_rng = np.random.default_rng(setup.seed).spawn(2)
     style = draw_style(style_rng, setup)
-    expert = Expert(setup, style, start_tilt_rad=world.start_tilt_rad, step_s=world.step_s, rng=noise_rng)
+    expert = Expert(setup, style, step_s=world.step_s, rng=noise_rng)
     recorder = _Recorder()
     for _ in range(round(config.max_duration_s * config.rate_hz) - 1):
         if world.finished:

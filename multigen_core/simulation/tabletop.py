@@ -30,18 +30,14 @@ from multigen_core.simulation.scene import (
     empty_spec,
 )
 from multigen_core.simulation.setup import PourSetup, Rgb
-from multigen_core.simulation.surface import EMPTY_MESH, LiquidMesh, joined, revolved_body, stream_tube
+from multigen_core.simulation.stream import LIP_SPEED_M_S, fall_time_s, falling_stream
+from multigen_core.simulation.surface import LiquidMesh, joined, revolved_body
 from multigen_core.simulation.tilted import tilted_body
 
 __all__ = ["Frame", "TabletopPour"]
 
 Holder = Literal["gripper", "hand", "none"]
 
-_GRAVITY_M_S2 = 9.81
-_LIP_SPEED_M_S = 0.25
-"""At which liquid leaves the lip."""
-_LEAST_FLOW_ML_S = 0.3
-"""Less than this drips and is not drawn."""
 _SKIN: tuple[Rgb, ...] = ((0.93, 0.76, 0.65), (0.80, 0.58, 0.44), (0.55, 0.37, 0.26), (0.34, 0.22, 0.16))
 _SIDEWAYS_M = 0.01
 """Room between the upright pitcher and what stands beside or below it."""
@@ -120,28 +116,15 @@ class TabletopPour:
         self.close()
 
     def _stream(self, lip_m: Float[np.ndarray, "3"], level_m: float, flow_ml_s: float) -> LiquidMesh:
-        """A parabola from the lip to the liquid; it thins as it speeds up, pi r^2 v = flow."""
-        drop_m = lip_m[2] - receiver_position_m(self._setup)[2] - level_m
-        if flow_ml_s < _LEAST_FLOW_ML_S or drop_m < 2e-3:
-            return EMPTY_MESH
-        fall_s = np.sqrt(2.0 * drop_m / _GRAVITY_M_S2)
-        # The stream comes down in the middle third of the receiver.
+        """From the lip to the liquid; it comes down in the middle third of the receiver."""
+        drop_m = float(lip_m[2] - receiver_position_m(self._setup)[2] - level_m)
+        fall_s = max(fall_time_s(drop_m), 1e-3)
         away_m = lip_m[1] - mouth_centre_m(self._setup)[1]
         reach_m = self._setup.receiver.radius_at(level_m) / 3.0
         sideways_m_s = np.clip(
-            0.5 * _LIP_SPEED_M_S, max(0.0, away_m - reach_m) / fall_s, max(0.0, away_m + reach_m) / fall_s
+            0.5 * LIP_SPEED_M_S, max(0.0, away_m - reach_m) / fall_s, max(0.0, away_m + reach_m) / fall_s
         )
-        times_s = fall_s * np.linspace(0.0, 1.0, 12)
-        path = np.stack(
-            [
-                np.full_like(times_s, lip_m[0]),
-                lip_m[1] - sideways_m_s * times_s,
-                lip_m[2] - 0.5 * _GRAVITY_M_S2 * times_s**2,
-            ],
-            axis=1,
-        )
-        speeds_m_s = np.sqrt(_LIP_SPEED_M_S**2 + (_GRAVITY_M_S2 * times_s) ** 2)
-        return stream_tube(path, np.sqrt(flow_ml_s * 1e-6 / (np.pi * speeds_m_s)))
+        return falling_stream(lip_m, drop_m=drop_m, sideways_m_s=float(sideways_m_s), flow_ml_s=flow_ml_s)
 
     def _build(self) -> mujoco.MjModel:
         setup = self._setup

@@ -3,6 +3,7 @@
 The coupling is one-way: the arm moves the pitcher, the pitcher moves the liquid; the liquid's weight is not felt.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import mujoco
@@ -21,6 +22,7 @@ from multigen_core.simulation.placement import (
 from multigen_core.simulation.renderer import SceneRenderer
 from multigen_core.simulation.scene import build_scene
 from multigen_core.simulation.setup import PourSetup
+from multigen_core.simulation.stream import LIP_SPEED_M_S, falling_stream
 from multigen_core.simulation.surface import LiquidMesh, joined, particles_to_mesh, revolved_body
 
 __all__ = ["PouringWorld", "WorldState"]
@@ -33,6 +35,8 @@ START_SLACK_RAD = np.radians(2.0)
 """A pour begins a little more tilted than the receiver's rim forces the pitcher to be."""
 BACK_UPRIGHT_RAD = np.radians(4.0)
 POURED_SOMETHING_ML = 3.0
+STREAM_STEPS = 2
+"""Control steps over which the drawn stream's flow is averaged: a few particles leave per step."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class WorldState:
     in_flight_ml: float
     flow_ml_s: float
     """Rate at which liquid arrived in the receiver during the last step."""
+    outflow_ml_s: float
+    """Rate at which liquid left the pitcher, averaged over the last ``STREAM_STEPS`` steps."""
     level_m: float
     """Of the liquid above the receiver's inner bottom, if it were at rest."""
     fall_height_m: float
@@ -101,6 +107,8 @@ class PouringWorld:
         self._renderer: SceneRenderer | None = None
         self._mesh: LiquidMesh | None = None
         self._has_tilted = False
+        self._drift_m_s = 0.5 * LIP_SPEED_M_S
+        self._pitcher_ml = deque([setup.initial_ml], maxlen=STREAM_STEPS + 1)
         self.state = self._observe(time_s=0.0, poured_before_ml=0.0)
 
     @property
@@ -144,16 +152,31 @@ class PouringWorld:
         return self._renderer
 
     def _liquid_mesh(self) -> LiquidMesh:
-        """A body with the exact level in the receiver, and the particles everywhere else."""
+        """A body with the exact level in the receiver, a stream from the lip to it, and the particles elsewhere."""
         if self._mesh is None:
             bottom = receiver_position_m(self.setup)
             positions = self._liquid.positions_m
             settled = (self._liquid.regions[1] == INSIDE) & (positions[:, 2] < bottom[2] + self.state.level_m)
             self._mesh = joined(
                 revolved_body(self.setup.receiver, self.state.level_m, bottom),
+                self._stream(positions),
                 particles_to_mesh(positions[~settled], self._liquid.particle_ml),
             )
         return self._mesh
+
+    def _stream(self, positions_m: Float32[np.ndarray, "N 3"]) -> LiquidMesh:
+        """What is in the air, as wide as the flow over the lip and drifting as its particles do."""
+        state, rim_m = self.state, float(mouth_centre_m(self.setup)[2])
+        falling = (self._liquid.regions != INSIDE).all(axis=0)
+        falling &= (positions_m[:, 2] > rim_m) & (positions_m[:, 2] < state.lip_position_m[2])
+        if falling.any():
+            self._drift_m_s = float(-np.median(self._liquid.velocities_m_s[falling, 1]))
+        return falling_stream(
+            state.lip_position_m,
+            drop_m=state.fall_height_m,
+            sideways_m_s=self._drift_m_s,
+            flow_ml_s=state.outflow_ml_s,
+        )
 
     def _least_tilt_rad(self) -> float:
         """Less tilted, the pitcher would hit the receiver from above."""
@@ -164,6 +187,8 @@ class PouringWorld:
         census = self._liquid.census()
         lip = self._arm.lip_position_m
         level_m = self.setup.receiver.level_at(census.in_receiver_ml * 1e-6)
+        self._pitcher_ml.append(census.in_pitcher_ml)
+        left_ml = max(self._pitcher_ml[0] - self._pitcher_ml[-1], 0.0)
         return WorldState(
             time_s=time_s,
             joints_rad=self._arm.joints_rad,
@@ -174,6 +199,7 @@ class PouringWorld:
             in_pitcher_ml=census.in_pitcher_ml,
             in_flight_ml=census.in_flight_ml,
             flow_ml_s=max(census.in_receiver_ml - poured_before_ml, 0.0) / self.step_s,
+            outflow_ml_s=left_ml / (STREAM_STEPS * self.step_s),
             level_m=level_m,
             fall_height_m=float(lip[2]) - float(receiver_position_m(self.setup)[2]) - level_m,
         )

@@ -81,7 +81,7 @@ def test_the_expert_tilts_back_when_the_goal_is_reached(setup: PourSetup) -> Non
     world = world_of(setup)
     rng = np.random.default_rng(0)
     style = replace(draw_style(rng, setup), first_share=1.0, pause_s=0.1)
-    expert = Expert(setup, style, start_tilt_rad=world.start_tilt_rad, step_s=world.step_s, rng=rng)
+    expert = Expert(setup, style, step_s=world.step_s, rng=rng)
     over_cup = mouth_centre_m(setup) + np.array([0.0, style.lip_y_m, style.lip_z_m])
     dry = replace(world.state, lip_position_m=over_cup, tilt_rad=0.6)
     assert expert.act(dry)[2] > 0.0
@@ -93,7 +93,7 @@ def test_the_expert_tilts_back_when_the_goal_is_reached(setup: PourSetup) -> Non
 def test_perturbations_wander_around_nothing(setup: PourSetup) -> None:
     rng = np.random.default_rng(3)
     style = replace(draw_style(rng, setup), noise=(0.01, 0.05))
-    expert = Expert(setup, style, start_tilt_rad=0.5, step_s=0.1, rng=rng)
+    expert = Expert(setup, style, step_s=0.1, rng=rng)
     drift = np.array([expert.perturbed(np.zeros(3)) for _ in range(4000)])
     assert np.abs(drift.mean(axis=0)).max() < 0.01
     assert drift.std(axis=0) == pytest.approx([0.01, 0.01, 0.05], rel=0.15)
