@@ -24,6 +24,7 @@ from multigen_core.simulation.scene import build_scene
 from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.stream import LIP_SPEED_M_S, falling_stream
 from multigen_core.simulation.surface import LiquidMesh, joined, particles_to_mesh, revolved_body
+from multigen_core.simulation.tilted import tilted_body
 
 __all__ = ["PouringWorld", "WorldState"]
 
@@ -152,15 +153,25 @@ class PouringWorld:
         return self._renderer
 
     def _liquid_mesh(self) -> LiquidMesh:
-        """A body with the exact level in the receiver, a stream from the lip to it, and the particles elsewhere."""
+        """Bodies with the exact volumes in both containers, a stream between them, and the particles elsewhere.
+
+        A surface around the particles themselves would be seen through the thin walls.
+        """
         if self._mesh is None:
-            bottom = receiver_position_m(self.setup)
-            positions = self._liquid.positions_m
-            settled = (self._liquid.regions[1] == INSIDE) & (positions[:, 2] < bottom[2] + self.state.level_m)
+            state, bottom = self.state, receiver_position_m(self.setup)
+            positions, regions = self._liquid.positions_m, self._liquid.regions
+            settled = (regions[1] == INSIDE) & (positions[:, 2] < bottom[2] + state.level_m)
+            loose = ~settled & (regions[0] != INSIDE)
             self._mesh = joined(
-                revolved_body(self.setup.receiver, self.state.level_m, bottom),
+                tilted_body(
+                    self.setup.pitcher,
+                    tilt_rad=state.tilt_rad,
+                    volume_ml=state.in_pitcher_ml,
+                    pose_container_to_world=self._arm.pitcher_pose,
+                ),
+                revolved_body(self.setup.receiver, state.level_m, bottom),
                 self._stream(positions),
-                particles_to_mesh(positions[~settled], self._liquid.particle_ml),
+                particles_to_mesh(positions[loose], self._liquid.particle_ml),
             )
         return self._mesh
 

@@ -66,6 +66,23 @@ def test_a_world_at_rest_spills_nothing_and_is_not_finished(setup: PourSetup) ->
     assert not world.finished
 
 
+def test_the_stream_is_seen_from_lip_to_rim_while_it_pours_and_only_then(setup: PourSetup) -> None:
+    world = PouringWorld(setup, image_px=96, rate_hz=10.0, particle_ml=0.5, timestep_s=0.004, solver_iterations=3)
+    seen = {True: 0, False: 0}
+    for _ in range(45):
+        state = world.step(np.array([0.0, 0.0, 0.4]))
+        amodal = world.masks()[1]
+        rim = int(np.argmax((amodal == 2).any(axis=1)))
+        strip = (amodal[rim - 8 : rim - 3] == 3).any(axis=1).mean()
+        if state.outflow_ml_s == 0.0 and state.in_flight_ml == 0.0:
+            assert strip == 0.0
+            seen[False] += 1
+        elif state.outflow_ml_s > 10.0:
+            assert strip > 0.5
+            seen[True] += 1
+    assert seen[True] > 5 and seen[False] > 5
+
+
 def test_a_drop_before_the_pitcher_was_tilted_is_no_pour(setup: PourSetup) -> None:
     world = world_of(setup)
     world.state = replace(world.state, poured_ml=5.0)
@@ -106,6 +123,19 @@ def test_an_episode_pours_what_was_asked_for(episode: Episode, setup: PourSetup)
     assert episode.tilt_rad[-1] < episode.tilt_rad.max() - np.radians(20.0)
     assert episode.flow_ml_s[-3:].max() == 0.0
     assert (episode.actions[-1] == 0.0).all()
+
+
+def test_the_expert_ends_where_no_pour_begins(setup: PourSetup) -> None:
+    # Whoever learns from it knows by the place of the lip whether it sets out or goes back.
+    world = world_of(setup)
+    rng = np.random.default_rng(1)
+    expert = Expert(setup, draw_style(rng, setup), step_s=world.step_s, rng=rng)
+    while not world.finished:
+        world.step(expert.act(world.state))
+        assert world.state.time_s < COARSE.max_duration_s
+    aside_m = float((world.state.lip_position_m - mouth_centre_m(setup))[1])
+    assert aside_m > TRAINING_RANGES.lip_along_y_m[1] + 0.01
+    assert world.state.spilled_ml < 0.05 * setup.goal_ml
 
 
 def test_an_episode_has_one_row_per_decision(episode: Episode) -> None:
