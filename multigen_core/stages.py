@@ -54,7 +54,7 @@ class Stage:
     params: tuple[str, ...] = ()
     """Sections of params.yaml that decide the output, besides ``seed``."""
     code: tuple[str, ...] = ()
-    """Folders of ``multigen_core`` whose change makes the output stale."""
+    """Folders and modules of ``multigen_core`` whose change makes the output stale."""
 
 
 STAGES: tuple[Stage, ...] = (
@@ -63,14 +63,14 @@ STAGES: tuple[Stage, ...] = (
         "multigen_core.clips.curation:run",
         "data/clips",
         params=("clips",),
-        code=("acoustics", "clips", "simulation"),
+        code=("acoustics", "clips", "simulation", "containers.py"),
     ),
     Stage(
         "segmenter",
         "multigen_core.masks.segmenter:run",
         "models/segmenter",
         params=("segmenter", "masks"),
-        code=("simulation", "masks"),
+        code=("simulation", "masks", "containers.py", "media.py"),
     ),
     Stage(
         "masks",
@@ -78,7 +78,7 @@ STAGES: tuple[Stage, ...] = (
         "data/masks",
         inputs=("clips", "segmenter"),
         params=("masks", "clips"),
-        code=("masks",),
+        code=("masks", "media.py"),
     ),
     Stage(
         "audio_model",
@@ -86,7 +86,7 @@ STAGES: tuple[Stage, ...] = (
         "models/audio",
         inputs=("clips", "masks"),
         params=("audio_model", "clips"),
-        code=("audio_model",),
+        code=("audio_model", "media.py", "spectrogram.py"),
     ),
     Stage(
         "episodes",
@@ -94,7 +94,7 @@ STAGES: tuple[Stage, ...] = (
         "data/episodes/shard={partition}",
         partitions="shard",
         params=("episodes",),
-        code=("simulation", "dataset"),
+        code=("simulation", "dataset", "containers.py", "media.py", "spectrogram.py"),
     ),
     Stage(
         "audiovisual",
@@ -102,7 +102,7 @@ STAGES: tuple[Stage, ...] = (
         "data/audiovisual/shard={partition}",
         inputs=("episodes", "audio_model"),
         partitions="shard",
-        code=("dub", "audio_model", "dataset"),
+        code=("dub", "audio_model", "dataset", "containers.py", "media.py", "spectrogram.py"),
     ),
     Stage(
         "noise_augmented",
@@ -111,7 +111,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("episodes",),
         partitions="shard",
         params=("noise_augmented",),
-        code=("dub", "dataset"),
+        code=("dub", "dataset", "containers.py", "media.py", "spectrogram.py"),
     ),
     Stage(
         "audio_report",
@@ -119,7 +119,7 @@ STAGES: tuple[Stage, ...] = (
         "reports/audio",
         inputs=("audio_model", "audiovisual", "noise_augmented"),
         params=("audio_report",),
-        code=("acoustics", "audio_model", "dataset"),
+        code=("acoustics", "audio_model", "dataset", "containers.py", "media.py", "spectrogram.py"),
     ),
     Stage(
         "policy",
@@ -128,7 +128,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("audiovisual", "noise_augmented"),
         partitions="ablation",
         params=("policy",),
-        code=("policy", "dataset"),
+        code=("policy", "dataset", "containers.py", "media.py", "spectrogram.py"),
     ),
     Stage(
         "evaluation",
@@ -137,7 +137,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("policy",),
         partitions="ablation",
         params=("evaluation", "episodes"),
-        code=("acoustics", "evaluation", "lab", "policy", "simulation"),
+        code=("acoustics", "evaluation", "lab", "policy", "simulation", "containers.py", "media.py", "spectrogram.py"),
     ),
     Stage(
         "report",
@@ -145,7 +145,7 @@ STAGES: tuple[Stage, ...] = (
         "reports/summary",
         inputs=("clips", "masks", "audio_model", "audiovisual", "audio_report", "policy", "evaluation"),
         params=("evaluation", "policy"),
-        code=("evaluation",),
+        code=("evaluation", "media.py", "spectrogram.py"),
     ),
 )
 

@@ -57,7 +57,8 @@ def code_version(stage: Stage) -> str:
     """A digest of the code that decides the stage's output."""
     digest = hashlib.sha256()
     for name in stage.code:
-        for path in sorted((CODE / name).rglob("*")):
+        place = CODE / name
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(path.relative_to(CODE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

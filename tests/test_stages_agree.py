@@ -59,9 +59,19 @@ def test_dvc_stage(stage: Stage, dvc_stages: dict[str, Any]) -> None:
     assert entry.get("matrix") == ({"partition": MATRIX[stage.partitions]} if stage.partitions else None)
 
 
-def test_code_folders_exist() -> None:
-    missing = [name for stage in STAGES for name in stage.code if not (ROOT / "multigen_core" / name).is_dir()]
+def test_code_exists() -> None:
+    missing = [name for stage in STAGES for name in stage.code if not (ROOT / "multigen_core" / name).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_shared_modules_that_decide_bytes_are_listed(stage: Stage) -> None:
+    folders = [ROOT / "multigen_core" / name for name in stage.code if not name.endswith(".py")]
+    text = "".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
+    used = {
+        f"{name}.py" for name in ("containers", "media", "spectrogram") if f"from multigen_core.{name} import" in text
+    }
+    assert used == {name for name in stage.code if name.endswith(".py")}
 
 
 def test_dagster_has_every_stage_and_the_champion() -> None:
@@ -95,8 +105,9 @@ def test_code_version_follows_the_code(tmp_path: Path, monkeypatch: pytest.Monke
     """Only the stage's own folders count, and files that Python writes beside them do not."""
     stage = stage_named("noise_augmented")
     for name in (*stage.code, "other"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "module.py").write_text("A = 1")
+        module = tmp_path / name if name.endswith(".py") else tmp_path / name / "module.py"
+        module.parent.mkdir(exist_ok=True)
+        module.write_text("A = 1")
     monkeypatch.setattr("pipelines.declaration.CODE", tmp_path)
     before = code_version(stage)
     (tmp_path / "other" / "module.py").write_text("A = 2")
@@ -105,3 +116,6 @@ def test_code_version_follows_the_code(tmp_path: Path, monkeypatch: pytest.Monke
     assert code_version(stage) == before
     (tmp_path / stage.code[0] / "module.py").write_text("A = 2")
     assert code_version(stage) != before
+    edited = code_version(stage)
+    (tmp_path / "media.py").write_text("A = 2")
+    assert code_version(stage) != edited

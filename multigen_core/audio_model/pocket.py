@@ -185,9 +185,7 @@ class PocketTransformer(nn.Module):
         c = torch.where(kept, seen, self.blind)  # (B, N, D)
         active = functional.silu(c)
         expected = self.expect(self.watch_to_expect(waves).transpose(1, 2))
-        return Sight(
-            expected=expected * kept, entrance=c, blocks=tuple(layer(active) for layer in self.by_sight)
-        )
+        return Sight(expected=expected * kept, entrance=c, blocks=tuple(layer(active) for layer in self.by_sight))
 
     def forward(
         self, xt: Float[Tensor, "batch tokens channels"], t: Float[Tensor, " batch"], sight: Sight
