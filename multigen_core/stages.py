@@ -63,7 +63,7 @@ STAGES: tuple[Stage, ...] = (
         "multigen_core.clips.curation:run",
         "data/clips",
         params=("clips",),
-        code=("acoustics", "clips", "simulation", "containers.py"),
+        code=("acoustics", "clips", "simulation", "containers.py", "media.py"),
     ),
     Stage(
         "segmenter",
