@@ -85,7 +85,7 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # Channels last: a fifth faster on a CPU's convolutions.
-        network = PocketUNet(params.width).to(memory_format=torch.channels_last)
+        network: PocketUNet = PocketUNet(params.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     watcher = _Watcher(params.steps, progress)
     trainer = lightning.Trainer(
         accelerator="auto",

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from multigen_core.simulation.surface import EMPTY_MESH, LiquidMesh, stream_tube
 
-__all__ = ["LIP_SPEED_M_S", "falling_stream", "fall_time_s"]
+__all__ = ["LIP_SPEED_M_S", "fall_time_s", "falling_stream"]
 
 LIP_SPEED_M_S = 0.25
 """At which liquid leaves the lip."""
