@@ -1,0 +1,47 @@
+"""What README says can be typed: every command of it is run, every link leads somewhere."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.skeleton import REPOSITORY, environment, lay_out
+
+README = (REPOSITORY / "README.md").read_text()
+LINES = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith("    ")]
+MAKE = [line for line in LINES if line.startswith("make ")]
+PYTHON = [line for line in LINES if line.startswith("python -m ")]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lay_out(tmp_path_factory.mktemp("readme") / "project", REPOSITORY / "experiments" / "tiny.yaml")
+
+
+def test_readme_has_commands() -> None:
+    assert "make demo" in MAKE and "make test" in MAKE
+    assert len(PYTHON) >= 3
+
+
+@pytest.mark.parametrize("line", MAKE)
+def test_make_knows_the_target(line: str) -> None:
+    dry = subprocess.run(["make", "-n", *shlex.split(line)[1:]], cwd=REPOSITORY, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("line", PYTHON)
+def test_a_command_does_what_it_says(line: str, project: Path) -> None:
+    arguments = shlex.split(line)[1:]
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=project, env=environment(project), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_a_link_leads_somewhere(link: str) -> None:
+    assert (REPOSITORY / link).exists()
