@@ -161,6 +161,8 @@ class Policy:
     """Actions of a chunk that are carried out before the next decision."""
     diffusion_steps: Count
     sampling_steps: Count
+    sampling_noise: NotNegative
+    """Scale of the noise that a decision is denoised from; 0 always takes the likeliest chunk."""
     auxiliary_weight: NotNegative
     validation_fraction: Fraction
 

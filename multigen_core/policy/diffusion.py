@@ -47,6 +47,10 @@ class DiffusionConfig:
     executed: int
     diffusion_steps: int
     sampling_steps: int
+    sampling_noise: float = 1.0
+    """Scale of the noise that :meth:`DiffusionPolicy.act` denoises. With draws of its own at every decision a policy that
+    is unsure when to stop will, sooner or later, draw the stop: at 1 it poured 0.4 of the goal too little, at 0 it
+    stops when stopping is the likelier half."""
     features: int = 96
     width: int = 32
 
@@ -159,6 +163,7 @@ class DiffusionPolicy:
         self._check(observation)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(1, self.config.chunk, len(self.spec.names), generator=generator)
+        noise *= self.config.sampling_noise
         actions, _ = self.network.decide(_batch_of(observation), noise)
         return actions[0].numpy()
 

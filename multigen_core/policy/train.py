@@ -102,6 +102,7 @@ def train(
         executed=params.executed,
         diffusion_steps=params.diffusion_steps,
         sampling_steps=params.sampling_steps,
+        sampling_noise=params.sampling_noise,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -10,6 +10,7 @@ from multigen_core.evaluation import trials
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import read_trials
 from multigen_core.experiment import Experiment
+from multigen_core.lab.control import RETREAT_LIMIT_S
 from multigen_core.media import probe
 from multigen_core.progress import Silent
 from multigen_core.stages import Inputs
@@ -60,7 +61,8 @@ def test_the_first_trials_can_be_watched_and_heard(evaluated: tuple[Path, dict[s
     info = probe(videos[0])
     assert info.has_sound
     assert (info.width_px, info.height_px) == (192, 192)
-    assert info.duration_s == pytest.approx(1.1, abs=0.35)
+    # The trial itself, then at most the time to tilt back and to let the last drops fall.
+    assert 0.9 <= info.duration_s <= 1.0 + RETREAT_LIMIT_S + 2.1
 
 
 def test_the_blind_reference_knows_the_training_cups_only() -> None:
