@@ -48,8 +48,8 @@ class DiffusionConfig:
     diffusion_steps: int
     sampling_steps: int
     sampling_noise: float = 1.0
-    """Scale of the noise that :meth:`DiffusionPolicy.act` denoises. With draws of its own at every decision a policy that
-    is unsure when to stop will, sooner or later, draw the stop: at 1 it poured 0.4 of the goal too little, at 0 it
+    """Scale of the noise that :meth:`DiffusionPolicy.act` denoises. With a draw of its own at every decision a policy
+    that is unsure when to stop will sooner or later draw the stop: at 1 it poured 0.4 of the goal too little, at 0 it
     stops when stopping is the likelier half."""
     features: int = 96
     width: int = 32
