@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -13,8 +14,8 @@ from rich.table import Table
 
 from multigen_core.experiment import load
 
-BENCHMARKS = ("physics", "rendering", "sound", "decision")
-"""Modules of this folder; each has ``figures(experiment) -> dict[str, float]``: its own figures and its peer's."""
+BENCHMARKS = ("simulation", "sound", "decision")
+"""Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
 
 
 def hardware() -> str:
@@ -30,12 +31,12 @@ def commit() -> str:
     return run.stdout.strip() or "unknown"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Prints the table; with ``--json`` also writes it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--json", type=Path, help="write the figures here too")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; there are {', '.join(BENCHMARKS)}")
@@ -47,11 +48,20 @@ def main() -> None:
         console.print(f"{name} ...")
         figures = importlib.import_module(f"benchmarks.{name}").figures(experiment)
         results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
-        for key, value in figures.items():
-            table.add_row(name, key, f"{value:.3g}")
+        for key, value in _flat(figures):
+            table.add_row(name, key, value if isinstance(value, str) else f"{value:.3g}")
     console.print(table)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _flat(figures: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """Rows of the table; groups of figures are named ``group.figure``."""
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class Container:
     color: tuple[float, float, float]
     """RGB in [0, 1]."""
     wall_m: float = 0.002
+    handle: bool = False
+    """Drawn beside the wall; it holds nothing."""
 
     def __post_init__(self) -> None:
         heights = [height for height, _ in self.profile]
@@ -111,6 +113,7 @@ class Container:
             opaque=values["opaque"],
             color=(values["color"][0], values["color"][1], values["color"][2]),
             wall_m=values["wall_m"],
+            handle=values.get("handle", False),
         )
 
 

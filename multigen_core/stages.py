@@ -63,14 +63,14 @@ STAGES: tuple[Stage, ...] = (
         "multigen_core.clips.curation:run",
         "data/clips",
         params=("clips",),
-        code=("acoustics", "clips", "simulation", "containers.py", "media.py"),
+        code=("acoustics", "clips", "simulation", "containers.py", "media.py", "palette.py"),
     ),
     Stage(
         "segmenter",
         "multigen_core.masks.segmenter:run",
         "models/segmenter",
         params=("segmenter", "masks"),
-        code=("simulation", "masks", "containers.py", "media.py"),
+        code=("simulation", "masks", "containers.py", "media.py", "palette.py"),
     ),
     Stage(
         "masks",
@@ -78,7 +78,7 @@ STAGES: tuple[Stage, ...] = (
         "data/masks",
         inputs=("clips", "segmenter"),
         params=("masks", "clips"),
-        code=("masks", "media.py"),
+        code=("masks", "media.py", "palette.py"),
     ),
     Stage(
         "audio_model",
@@ -86,7 +86,7 @@ STAGES: tuple[Stage, ...] = (
         "models/audio",
         inputs=("clips", "masks"),
         params=("audio_model", "clips"),
-        code=("audio_model", "media.py", "spectrogram.py"),
+        code=("audio_model", "media.py", "palette.py", "spectrogram.py"),
     ),
     Stage(
         "episodes",
@@ -94,7 +94,7 @@ STAGES: tuple[Stage, ...] = (
         "data/episodes/shard={partition}",
         partitions="shard",
         params=("episodes",),
-        code=("simulation", "dataset", "containers.py", "media.py", "spectrogram.py"),
+        code=("simulation", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py"),
     ),
     Stage(
         "audiovisual",
@@ -102,7 +102,7 @@ STAGES: tuple[Stage, ...] = (
         "data/audiovisual/shard={partition}",
         inputs=("episodes", "audio_model"),
         partitions="shard",
-        code=("dub", "audio_model", "dataset", "containers.py", "media.py", "spectrogram.py"),
+        code=("dub", "audio_model", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py"),
     ),
     Stage(
         "noise_augmented",
@@ -119,7 +119,7 @@ STAGES: tuple[Stage, ...] = (
         "reports/audio",
         inputs=("audio_model", "audiovisual", "noise_augmented"),
         params=("audio_report",),
-        code=("acoustics", "audio_model", "dataset", "containers.py", "media.py", "spectrogram.py"),
+        code=("acoustics", "audio_model", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py"),
     ),
     Stage(
         "policy",
@@ -137,7 +137,17 @@ STAGES: tuple[Stage, ...] = (
         inputs=("policy",),
         partitions="ablation",
         params=("evaluation", "episodes"),
-        code=("acoustics", "evaluation", "lab", "policy", "simulation", "containers.py", "media.py", "spectrogram.py"),
+        code=(
+            "acoustics",
+            "evaluation",
+            "lab",
+            "policy",
+            "simulation",
+            "containers.py",
+            "media.py",
+            "palette.py",
+            "spectrogram.py",
+        ),
     ),
     Stage(
         "report",
@@ -145,7 +155,7 @@ STAGES: tuple[Stage, ...] = (
         "reports/summary",
         inputs=("clips", "masks", "audio_model", "audiovisual", "audio_report", "policy", "evaluation"),
         params=("evaluation", "policy"),
-        code=("evaluation", "media.py", "spectrogram.py"),
+        code=("evaluation", "media.py", "palette.py", "spectrogram.py"),
     ),
 )
 

@@ -22,6 +22,7 @@ Curves = Mapping[str, Sequence[tuple[int, float]]]
 UNITS = {"_ml": "ml", "_s": "s", "_ms": "ms", "_m": "m", "_db": "dB", "_dbfs": "dBFS", "_px": "px", "_hz": "Hz"}
 FRAMES = 6
 """Pictures in a row."""
+SHEET_COLUMNS = 8
 PAGE_PICTURES = 2
 """Pictures of a report that are shown."""
 
@@ -42,6 +43,8 @@ def pictures(stage: Stage, folder: Path, curves: Curves) -> dict[str, dg.Metadat
         shown["curves"] = _markdown(_png(_curve_plot(curves)))
     if stage.name in {"episodes", "audiovisual", "noise_augmented"}:
         shown["first episode"] = _markdown(_png(_episode_plot(folder)))
+        if stage.name == "episodes":
+            shown["scenes"] = _markdown(_png(_image_plot(_contact_sheet(folder))))
     elif stage.name in {"clips", "masks"}:
         strip = _frames_of(folder)
         if strip is not None:
@@ -122,6 +125,22 @@ def _episode_plot(folder: Path) -> "Figure":
         heard.set(xlabel="log-mel frame", ylabel="band")
     figure.tight_layout()
     return figure
+
+
+def _contact_sheet(folder: Path) -> "np.ndarray":
+    """The middle frame of every episode of a shard, in rows."""
+    import numpy as np
+
+    from multigen_core.dataset.features import FRONT
+    from multigen_core.dataset.lerobot import Shard
+
+    shard = Shard(folder)
+    middles = [shard.pixels(index, FRONT)[shard.steps(index) // 2] for index in range(len(shard))]
+    columns = min(SHEET_COLUMNS, len(middles))
+    rows = -(-len(middles) // columns)
+    blank = [np.full_like(middles[0], 255)] * (rows * columns - len(middles))
+    tiles = np.stack(middles + blank).reshape(rows, columns, *middles[0].shape)
+    return tiles.swapaxes(1, 2).reshape(rows * middles[0].shape[0], columns * middles[0].shape[1], 3)
 
 
 def _frames_of(folder: Path) -> "np.ndarray | None":

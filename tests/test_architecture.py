@@ -31,6 +31,7 @@ NOUNS = {
     "progress",
     "compute",
     "media",
+    "palette",
     "spectrogram",
 }
 """Modules at the very bottom: everybody may import them, and they import only one another."""

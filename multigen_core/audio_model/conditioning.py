@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from scipy.ndimage import gaussian_filter1d, median_filter
 from scipy.optimize import isotonic_regression
 
-from multigen_core.masks.palette import Palette
+from multigen_core.palette import Palette
 
 __all__ = ["FEATURES", "PITCH", "features_at", "mask_features"]
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from multigen_core.evaluation.nmae import Score
 from multigen_core.evaluation.statistics import Interval
-from multigen_core.masks.palette import COLORS
+from multigen_core.palette import COLORS
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
 from multigen_core.spectrogram import FLOOR, log_mel
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from multigen_core.masks.palette import Palette
+from multigen_core.palette import Palette
 
 __all__ = ["intersection_over_union"]
 

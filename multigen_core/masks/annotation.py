@@ -13,9 +13,9 @@ from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.experiment import Experiment
 from multigen_core.masks.agreement import intersection_over_union
 from multigen_core.masks.contract import open_provider
-from multigen_core.masks.palette import Palette
 from multigen_core.masks.quality import judge, steadied
 from multigen_core.media import read_masks, read_video, write_masks
+from multigen_core.palette import Palette
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import median_filter
 
-from multigen_core.masks.palette import Palette
+from multigen_core.palette import Palette
 
 __all__ = ["MaskQuality", "judge", "steadied"]
 

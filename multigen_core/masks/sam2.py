@@ -29,7 +29,7 @@ from ruamel.yaml.error import YAMLError
 
 from multigen_core.errors import ConfigError, MissingExtra, MissingInput
 from multigen_core.experiment import Experiment
-from multigen_core.masks.palette import Palette
+from multigen_core.palette import Palette
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from multigen_core.errors import MissingInput
 from multigen_core.experiment import Experiment
-from multigen_core.masks.palette import Palette
+from multigen_core.palette import Palette
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs

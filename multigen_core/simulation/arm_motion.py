@@ -4,6 +4,7 @@ Every tick the commanded lip pose moves on by the twist, mink solves a small qua
 frame first, posture second, joint limits and speeds as bounds), and MuJoCo's servos follow.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mink
@@ -11,6 +12,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float, Float32
 
+from multigen_core.errors import UserError
 from multigen_core.simulation.gen3 import HOME_RAD, JOINT_NAMES
 from multigen_core.simulation.scene import LIP_SITE, PITCHER_BODY
 
@@ -49,14 +51,24 @@ class Workspace:
     """The pouring plane."""
     y_m: tuple[float, float]
     z_m: tuple[float, float]
+    least_tilt_rad: Callable[[float, float], float]
+    """Of a lip at (y, z): less tilted, the pitcher would touch receiver or table."""
 
-    def limited(self, pose: LipPose, *, least_tilt_rad: float) -> LipPose:
-        """The nearest pose inside."""
-        return LipPose(
-            y_m=float(np.clip(pose.y_m, *self.y_m)),
-            z_m=float(np.clip(pose.z_m, *self.z_m)),
-            tilt_rad=float(np.clip(pose.tilt_rad, least_tilt_rad, MAX_TILT_RAD)),
-        )
+    def onward(self, before: LipPose, pose: LipPose) -> LipPose:
+        """How far a step from ``before`` to ``pose`` may go.
+
+        The lip stops where the pitcher is not tilted enough to follow it, or slides along one axis: it never forces
+        the tilt.
+        """
+        y_m, z_m = float(np.clip(pose.y_m, *self.y_m)), float(np.clip(pose.z_m, *self.z_m))
+        here_rad = self.least_tilt_rad(before.y_m, before.z_m)
+        enough_rad = max(pose.tilt_rad, min(here_rad, before.tilt_rad))
+        for lip in ((y_m, z_m), (y_m, before.z_m), (before.y_m, z_m)):
+            least_rad = self.least_tilt_rad(*lip)
+            if least_rad <= enough_rad:
+                return LipPose(*lip, float(np.clip(pose.tilt_rad, least_rad, MAX_TILT_RAD)))
+        kept_rad = min(here_rad, before.tilt_rad)
+        return LipPose(before.y_m, before.z_m, float(np.clip(pose.tilt_rad, kept_rad, MAX_TILT_RAD)))
 
 
 class ArmMotion:
@@ -105,13 +117,13 @@ class ArmMotion:
         pose[:3, 3] = self._data.xpos[self._pitcher]
         return pose
 
-    def tick(self, twist: Float[np.ndarray, "3"], *, least_tilt_rad: float) -> None:
+    def tick(self, twist: Float[np.ndarray, "3"]) -> None:
         """Moves on by ``TICK_S`` with a twist in the units of ``ACTION_SPEC``; faster twists are slowed down."""
         fastest = np.array([MAX_LIP_SPEED_M_S, MAX_LIP_SPEED_M_S, MAX_TILT_RATE_RAD_S])
         dy, dz, turn = np.clip(twist, -fastest, fastest) * TICK_S
         before = self._command
         moved = LipPose(before.y_m + float(dy), before.z_m + float(dz), before.tilt_rad + float(turn))
-        self._command = self._workspace.limited(moved, least_tilt_rad=least_tilt_rad)
+        self._command = self._workspace.onward(before, moved)
         self._solve(self._command, TICK_S)
         self._command = self._near(self._command, self._reached())
         self._data.ctrl[:] = self._configuration.q
@@ -133,7 +145,10 @@ class ArmMotion:
             self._solve(pose, START_TICK_S)
             if np.abs(self._frame_task.compute_error(self._configuration)).max() < START_TOLERANCE:
                 return
-        raise ValueError(f"the arm cannot hold the lip at {pose}: move the receiver nearer to x = 0.58, y = 0")
+        raise UserError(
+            f"the arm cannot hold the lip at x = {self._workspace.x_m:.2f}, y = {pose.y_m:.2f}, z = {pose.z_m:.2f} m,"
+            f" tilted by {np.degrees(pose.tilt_rad):.0f} degrees: move the receiver nearer to x = 0.65, y = 0"
+        )
 
     def _reached(self) -> LipPose:
         lip = self._configuration.get_transform_frame_to_world(LIP_SITE, "site")

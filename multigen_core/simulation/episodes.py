@@ -54,11 +54,14 @@ def _simulate(order: _Order) -> Episode:
 def _figures(episodes: list[Episode]) -> Summary:
     poured = np.array([episode.poured_ml[-1] for episode in episodes])
     target = np.array([episode.target_ml for episode in episodes])
+    clearance_m = np.array([float(str(episode.scene["clearance_m"])) for episode in episodes])
     return {
         "episodes": len(episodes),
         "steps": sum(episode.steps for episode in episodes),
         "expert_nmae": round(float(np.mean(np.abs(poured - target) / target)), 4),
         "spilled_ml_mean": round(float(np.mean([episode.spilled_ml[-1] for episode in episodes])), 2),
+        "collisions": int((clearance_m < 0.0).sum()),
+        "clearance_m_min": round(float(clearance_m.min()), 4),
         "poured_ml_min": round(float(poured.min()), 1),
         "poured_ml_max": round(float(poured.max()), 1),
         "duration_s_mean": round(float(np.mean([episode.steps / episode.rate_hz for episode in episodes])), 2),

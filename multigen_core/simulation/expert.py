@@ -41,6 +41,8 @@ SLOPE_STEP_RAD = np.radians(1.0)
 LEAST_SLOPE_ML_PER_RAD = 40.0
 SLOW_FLOW_ML_S = 9.0
 """Towards the goal the flow falls to this: one particle per decision is then about the error that is left."""
+MOST_FLOW_ML_S_PER_M2 = 8e4
+"""A stream must fit into the mouth: 40 ml/s into one of 22 mm radius."""
 BRAKING_S = 0.8
 SMOOTHING = 0.5
 """Weight of the newest step in the running mean of the outflow."""
@@ -73,8 +75,9 @@ class Style:
 def draw_style(rng: np.random.Generator, setup: PourSetup) -> Style:
     """A style that fits the receiver: small cups are poured more slowly."""
     hesitant = rng.random() < 0.35
+    most_ml_s = min(90.0, MOST_FLOW_ML_S_PER_M2 * setup.receiver.mouth_radius_m**2)
     return Style(
-        flow_ml_s=float(np.clip(setup.goal_ml / rng.uniform(2.0, 4.0), 15.0, 90.0)),
+        flow_ml_s=float(np.clip(setup.goal_ml / rng.uniform(2.0, 4.0), 15.0, most_ml_s)),
         tilt_speed_rad_s=float(np.radians(rng.uniform(17.0, 25.0))),
         retreat_speed_rad_s=float(np.radians(rng.uniform(18.0, 25.0))),
         lip_y_m=float(rng.uniform(0.3, 0.55) * setup.receiver.mouth_radius_m),

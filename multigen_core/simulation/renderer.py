@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from multigen_core.errors import MissingExtra
+from multigen_core.palette import Palette
 from multigen_core.simulation.scene import (
     CAMERA,
     LIQUID_GEOM,
@@ -23,12 +24,13 @@ from multigen_core.simulation.scene import (
 )
 from multigen_core.simulation.surface import EMPTY_MESH, LiquidMesh
 
-__all__ = ["BACKGROUND", "LIQUID", "POURER", "RECEIVER", "SceneRenderer", "require_rendering"]
+__all__ = ["SceneRenderer", "require_rendering"]
 
-BACKGROUND, POURER, RECEIVER, LIQUID = range(4)
-"""Palette of the masks."""
-
-_PALETTE = {PITCHER_GEOM: POURER, RECEIVER_GEOM: RECEIVER, LIQUID_GEOM: LIQUID}
+_CLASS_OF = {
+    PITCHER_GEOM: Palette.POURER,
+    RECEIVER_GEOM: Palette.RECEIVER,
+    LIQUID_GEOM: Palette.LIQUID,
+}
 
 
 class SceneRenderer:
@@ -78,7 +80,7 @@ class SceneRenderer:
         """
         self._show(mesh)
         opaque = self._ids(self._everything)
-        amodal = np.where(self._ids(self._without_receiver) == LIQUID, np.uint8(LIQUID), opaque)
+        amodal = np.where(self._ids(self._without_receiver) == Palette.LIQUID, np.uint8(Palette.LIQUID), opaque)
         return (opaque if self._opaque else amodal.copy()), amodal
 
     def close(self) -> None:
@@ -111,6 +113,8 @@ class SceneRenderer:
         if self._context is None:
             raise RuntimeError("the renderer is closed")
         self._window.make_current()
+        # Another renderer of this thread may have drawn since.
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         if mesh is self._shown:
             return
         self._write(mesh or EMPTY_MESH)
@@ -161,7 +165,8 @@ class SceneRenderer:
             palette = np.zeros(self._scene.ngeom + 1, np.uint8)
             for geom in self._scene.geoms[: self._scene.ngeom]:
                 if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and geom.segid >= 0:
-                    palette[geom.segid + 1] = _PALETTE.get(self._model.geom(geom.objid).name, BACKGROUND)
+                    name, _, _ = self._model.geom(geom.objid).name.partition("/")
+                    palette[geom.segid + 1] = _CLASS_OF.get(name, Palette.BACKGROUND)
             self._palettes[key] = palette
         return self._palettes[key]
 

@@ -23,6 +23,7 @@ class _Recorder:
     plain: list[UInt8[np.ndarray, "H W"]] = field(default_factory=list)
     amodal: list[UInt8[np.ndarray, "H W"]] = field(default_factory=list)
     actions: list[Float[np.ndarray, "3"]] = field(default_factory=list)
+    clearance_m: list[float] = field(default_factory=list)
 
     def add(self, world: PouringWorld, action: Float[np.ndarray, "3"]) -> None:
         plain, amodal = world.masks()
@@ -31,6 +32,7 @@ class _Recorder:
         self.plain.append(plain)
         self.amodal.append(amodal)
         self.actions.append(action)
+        self.clearance_m.append(world.clearance_m())
 
     def column(self, name: str) -> Float[np.ndarray, "T ..."]:
         """One field of the world's state over time."""
@@ -90,5 +92,6 @@ def _episode(setup: PourSetup, style: Style, recorder: _Recorder, config: Episod
             "style": asdict(style),
             "initial_ml": setup.initial_ml,
             "lip_offset": list(setup.lip_offset),
+            "clearance_m": round(min(recorder.clearance_m), 5),
         },
     )

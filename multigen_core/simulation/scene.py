@@ -28,7 +28,8 @@ from multigen_core.simulation.textures import texture
 
 __all__ = [
     "CAMERA",
-    "GRIP_FRACTION",
+    "GRIP_REACH_M",
+    "GRIP_WIDTH_M",
     "LIP_SITE",
     "LIQUID_FACES",
     "LIQUID_GEOM",
@@ -39,11 +40,14 @@ __all__ = [
     "RECEIVER_BODY",
     "RECEIVER_GEOM",
     "RECEIVER_GROUP",
+    "TABLE_GEOM",
     "add_container",
+    "add_grip",
     "add_lip",
     "add_surroundings",
     "build_scene",
     "empty_spec",
+    "grip_in_pitcher",
 ]
 
 CAMERA = "camera"
@@ -51,6 +55,7 @@ RECEIVER_BODY = RECEIVER_GEOM = "receiver"
 """The body's frame is the receiver's: centre of the inner bottom, z along the axis."""
 PITCHER_BODY = PITCHER_GEOM = "pitcher"
 """The body's frame is the pitcher's; its axes are those of the world when the pitcher is upright."""
+TABLE_GEOM = "table"
 LIP_SITE = "lip"
 """The point of the pitcher's rim where it pours, with the axes of the pitcher."""
 LIQUID_GEOM = "liquid"
@@ -58,17 +63,27 @@ LIQUID_GEOM = "liquid"
 RECEIVER_GROUP = 2
 """The receiver's own geom group: without it the liquid inside is seen."""
 
-POURING_PLACE_M = (0.58, 0.02, 0.12)
-"""What the camera looks at: between cup and lip, a little towards the pitcher. Nearer to the base than x = 0.54 the
+POURING_PLACE_M = (0.655, 0.02, 0.12)
+"""What the camera looks at: between cup and lip, a little towards the pitcher. Nearer to the base than x = 0.62 the
 arm's fourth and sixth joint come to their limits while it tilts."""
-GRIP_FRACTION = 0.72
-"""The gripper holds the pitcher at this fraction of its height: its fingers stay above the receiver."""
+GRIP_FRACTION = 0.62
+"""The gripper holds the pitcher's handle at this fraction of the pitcher's height."""
+GRIP_REACH_M = 0.032
+"""From the pitcher's widest place back to the middle of its handle. Fingers round the body itself would hit the rim of
+the receiver at tilts from 35 to 50 degrees, by about a centimetre."""
+GRIP_WIDTH_M = 0.016
+"""Thickness of the handle."""
 LIQUID_VERTICES = 12_000
 LIQUID_FACES = 24_000
 """Room of the liquid's mesh."""
 
 _CLEAR_ALPHA = 0.17
 _PITCHER_MASS_KG = 0.2
+_GRIP_HALF_M = 0.034
+"""Half the length of the pitcher's handle."""
+_HANDLE_PIECES = 6
+_HANDLE_REACH_M = 0.024
+_HANDLE_RADIUS_M = 0.0045
 _TABLE_X_M = (-0.35, 1.35)
 _TABLE_HALF_WIDTH_M = 0.9
 _WALL_X_M = -0.95
@@ -94,15 +109,15 @@ def build_scene(setup: PourSetup) -> mujoco.MjModel:
     """
     spec = empty_spec(setup.scene)
     add_surroundings(spec, setup)
-    grip_height_m = GRIP_FRACTION * setup.pitcher.height_m
-    grip_radius_m = setup.pitcher.radius_at(grip_height_m) + setup.pitcher.wall_m
-    tool = add_gen3(spec, color=setup.scene.arm_color, grip_width_m=2.0 * grip_radius_m)
+    tool = add_gen3(spec, color=setup.scene.arm_color, grip_width_m=GRIP_WIDTH_M)
+    back_m, _, grip_height_m = grip_in_pitcher(setup.pitcher)
     # At home the tool's x, y, z are the world's y, z, x; the pitcher's axes shall be the world's.
-    pitcher = tool.add_body(name=PITCHER_BODY, pos=(0.0, -grip_height_m, 0.0), quat=(0.5, -0.5, -0.5, -0.5))
+    pitcher = tool.add_body(name=PITCHER_BODY, pos=(0.0, -grip_height_m, -back_m), quat=(0.5, -0.5, -0.5, -0.5))
     pitcher.mass, pitcher.inertia, pitcher.explicitinertial = _PITCHER_MASS_KG, (4e-4, 4e-4, 2e-4), True
     pitcher.ipos = (0.0, 0.0, 0.5 * setup.pitcher.height_m)
     pitcher.gravcomp = 1.0
     add_container(spec, pitcher, setup.pitcher, name=PITCHER_GEOM, group=1)
+    add_grip(pitcher, setup.pitcher)
     add_lip(pitcher, setup.pitcher)
     spec.add_key(name="home", qpos=HOME_RAD, ctrl=HOME_RAD)
     return spec.compile()
@@ -159,6 +174,30 @@ def add_container(spec: mujoco.MjSpec, body: mujoco.MjsBody, container: Containe
         contype=0,
         conaffinity=0,
     )
+    if container.handle:
+        _add_handle(body, container, name=name, group=group)
+
+
+def _add_handle(body: mujoco.MjsBody, container: Container, *, name: str, group: int) -> None:
+    """A bow on the side that is turned away from the pitcher; its geoms are called ``name/0``, ``name/1``, ..."""
+    angles = np.radians(np.linspace(70.0, -70.0, _HANDLE_PIECES + 1))
+    heights = container.height_m * (0.52 + 0.3 * np.sin(angles))
+    wall = np.array([container.radius_at(height) for height in heights]) + 0.5 * container.wall_m
+    reach = wall.max() + _HANDLE_REACH_M * np.cos(angles)
+    reach[[0, -1]] = wall[[0, -1]]
+    points = np.stack([np.zeros_like(reach), -reach, heights], axis=1)  # (pieces + 1, 3)
+    for piece, ends in enumerate(np.hstack([points[:-1], points[1:]])):
+        body.add_geom(
+            name=f"{name}/{piece}",
+            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+            fromto=ends,
+            size=(_HANDLE_RADIUS_M, 0.0, 0.0),
+            material=name,
+            group=group,
+            mass=0.0,
+            contype=0,
+            conaffinity=0,
+        )
 
 
 _GLOSS: dict[str, tuple[float, float]] = {
@@ -176,6 +215,34 @@ def add_lip(body: mujoco.MjsBody, pitcher: Container) -> None:
     body.add_site(name=LIP_SITE, pos=lip_in_pitcher(pitcher), size=(0.002, 0.002, 0.002), group=5)
 
 
+def grip_in_pitcher(pitcher: Container) -> Float[np.ndarray, "3"]:
+    """Where the gripper holds, in the pitcher's frame: the middle of a handle behind it, at its -x side."""
+    widest_m = max(radius for _, radius in pitcher.profile) + pitcher.wall_m
+    return np.array([-widest_m - GRIP_REACH_M, 0.0, GRIP_FRACTION * pitcher.height_m])
+
+
+def add_grip(body: mujoco.MjsBody, pitcher: Container) -> None:
+    """Draws the handle by which the gripper holds the pitcher: an upright bar on two struts."""
+    back_m, _, middle_m = grip_in_pitcher(pitcher)
+    radius_m = 0.5 * GRIP_WIDTH_M
+    low_m, high_m = middle_m - _GRIP_HALF_M, middle_m + _GRIP_HALF_M
+    pieces = [(back_m, low_m, back_m, high_m)]
+    for height_m in (low_m, high_m):
+        pieces.append((-pitcher.radius_at(height_m) - 0.5 * pitcher.wall_m, height_m, back_m, height_m))
+    for number, (x0, z0, x1, z1) in enumerate(pieces):
+        body.add_geom(
+            name=f"{PITCHER_GEOM}/{number}",
+            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+            fromto=(x0, 0.0, z0, x1, 0.0, z1),
+            size=(radius_m if number == 0 else 0.6 * radius_m, 0.0, 0.0),
+            rgba=(*_darker(pitcher.color, 0.8), 1.0),
+            group=1,
+            mass=0.0,
+            contype=0,
+            conaffinity=0,
+        )
+
+
 def _add_room(spec: mujoco.MjSpec, scene: SceneDraw) -> None:
     world = spec.worldbody
     _add_surface(spec, "table", scene.table, specular=0.3)
@@ -187,6 +254,7 @@ def _add_room(spec: mujoco.MjSpec, scene: SceneDraw) -> None:
         position=(0.5 * (near_x + far_x), 0.0, -0.02),
         size=(0.5 * (far_x - near_x), _TABLE_HALF_WIDTH_M, 0.02),
         material="table",
+        name=TABLE_GEOM,
     )
     height = 2.5
     for position, normal in (
@@ -346,8 +414,10 @@ def _add_shape(
     size: tuple[float, float, float],
     color: Rgb = (1.0, 1.0, 1.0),
     material: str = "",
+    name: str = "",
 ) -> mujoco.MjsGeom:
     return body.add_geom(
+        name=name,
         type=shape,
         pos=position,
         size=size,

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from multigen_core.containers import Container
+from multigen_core.errors import UserError
 from multigen_core.records import Liquid
 
 __all__ = ["CameraDraw", "ClutterDraw", "LightDraw", "PourSetup", "Rgb", "SceneDraw", "SurfaceDraw"]
@@ -105,3 +106,21 @@ class PourSetup:
     @property
     def goal_ml(self) -> float:
         return self.goal_fraction * self.receiver.capacity_ml
+
+    def require_possible(self) -> None:
+        """Raises UserError when the goal does not fit into the receiver, or its amount is not in the pitcher."""
+        if not 0.0 < self.goal_fraction <= 1.0:
+            raise UserError(
+                f"goal_fraction is {self.goal_fraction:g}: {self.receiver.name!r} holds"
+                f" {self.receiver.capacity_ml:.0f} ml; ask for more than 0 and at most 1 of it"
+            )
+        if self.initial_ml > self.pitcher.capacity_ml:
+            raise UserError(
+                f"initial_ml is {self.initial_ml:.0f}, more than the {self.pitcher.capacity_ml:.0f} ml that"
+                f" {self.pitcher.name!r} holds; fill in less or take a larger pitcher"
+            )
+        if self.initial_ml < self.goal_ml:
+            raise UserError(
+                f"initial_ml is {self.initial_ml:.0f}, less than the {self.goal_ml:.0f} ml asked for; fill in more or"
+                " lower goal_fraction"
+            )

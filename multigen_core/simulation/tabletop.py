@@ -21,13 +21,15 @@ from multigen_core.simulation.placement import (
 )
 from multigen_core.simulation.renderer import SceneRenderer
 from multigen_core.simulation.scene import (
-    GRIP_FRACTION,
+    GRIP_WIDTH_M,
     PITCHER_BODY,
     PITCHER_GEOM,
     add_container,
+    add_grip,
     add_lip,
     add_surroundings,
     empty_spec,
+    grip_in_pitcher,
 )
 from multigen_core.simulation.setup import PourSetup, Rgb
 from multigen_core.simulation.stream import LIP_SPEED_M_S, fall_time_s, falling_stream
@@ -146,12 +148,13 @@ def _add_holder(pitcher: mujoco.MjsBody, setup: PourSetup) -> None:
     rng = np.random.default_rng([setup.seed, 1])
     holders: tuple[Holder, ...] = ("gripper", "hand", "none")
     holder = holders[int(rng.choice(3, p=(0.4, 0.4, 0.2)))]
-    height_m = GRIP_FRACTION * setup.pitcher.height_m
+    back_m, _, height_m = grip_in_pitcher(setup.pitcher)
     radius_m = setup.pitcher.radius_at(height_m) + setup.pitcher.wall_m
     if holder == "gripper":
-        # The hand looks along +x with its fingers beside the pitcher: its x, y, z are the pitcher's y, z, x.
-        flange = pitcher.add_body(pos=(-TOOL_OFFSET_M, 0.0, height_m), quat=(0.5, 0.5, 0.5, 0.5))
-        draw_gripper(flange, grip_width_m=2.0 * radius_m)
+        add_grip(pitcher, setup.pitcher)
+        # The hand looks along +x with its fingers beside the handle: its x, y, z are the pitcher's y, z, x.
+        flange = pitcher.add_body(pos=(back_m - TOOL_OFFSET_M, 0.0, height_m), quat=(0.5, 0.5, 0.5, 0.5))
+        draw_gripper(flange, grip_width_m=GRIP_WIDTH_M)
         _add_capsule(flange, (0.0, 0.0, 0.0), (0.0, 0.0, -0.3), 0.04, setup.scene.arm_color)
     elif holder == "hand":
         skin = _SKIN[int(rng.integers(len(_SKIN)))]

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from multigen_core.simulation.arm_motion import TICK_S, ArmMotion, LipPose, Workspace
+from multigen_core.simulation.clearance import Clearance
 from multigen_core.simulation.liquid import ParticleLiquid
 from multigen_core.simulation.particle_kernels import INSIDE
 from multigen_core.simulation.placement import (
@@ -65,7 +66,10 @@ class WorldState:
 
 
 class PouringWorld:
-    """One pour. ``particle_ml``, ``timestep_s`` and ``solver_iterations`` are those of the particle liquid."""
+    """One pour. ``particle_ml``, ``timestep_s`` and ``solver_iterations`` are those of the particle liquid.
+
+    Raises UserError when the pour is impossible or the arm cannot hold its start.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class PouringWorld:
         timestep_s: float,
         solver_iterations: int,
     ) -> None:
+        setup.require_possible()
         self.setup = setup
         self.step_s = 1.0 / rate_hz
         self._model = build_scene(setup)
@@ -87,11 +92,15 @@ class PouringWorld:
             x_m=float(mouth[0]),
             y_m=(float(mouth[1]) - LIP_ASIDE_M, float(mouth[1]) + LIP_ASIDE_M),
             z_m=(float(mouth[2]) + low, float(mouth[2]) + high),
+            least_tilt_rad=lambda y_m, z_m: clear_tilt_rad(
+                setup, lip_offset=(y_m - float(mouth[1]), z_m - float(mouth[2]))
+            ),
         )
         self.start_tilt_rad = clear_tilt_rad(setup) + START_SLACK_RAD
         lip = start_lip_position_m(setup)
         start = LipPose(float(lip[1]), float(lip[2]), self.start_tilt_rad)
         self._arm = ArmMotion(self._model, self._data, workspace, start)
+        self._clearance = Clearance(self._model, self._data)
         self._liquid = ParticleLiquid(
             pitcher=setup.pitcher,
             receiver=setup.receiver,
@@ -129,14 +138,17 @@ class PouringWorld:
         twist = np.asarray(action, float)
         if not np.isfinite(twist).all():
             raise ValueError(f"action {action} is not finite")
-        least_tilt_rad = self._least_tilt_rad()
         for _ in range(round(self.step_s / TICK_S)):
-            self._arm.tick(twist, least_tilt_rad=least_tilt_rad)
+            self._arm.tick(twist)
             self._liquid.advance(self._arm.pitcher_pose, TICK_S)
         self._mesh = None
         self.state = self._observe(time_s=self.state.time_s + self.step_s, poured_before_ml=self.state.poured_ml)
         self._has_tilted |= not self._is_upright()
         return self.state
+
+    def clearance_m(self) -> float:
+        """Air left around arm and pitcher: a negative value is a collision that the simulation let pass."""
+        return self._clearance.least_m()
 
     def rgb(self) -> UInt8[np.ndarray, "H W 3"]:
         """What the camera sees."""

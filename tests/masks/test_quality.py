@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from multigen_core.masks.agreement import intersection_over_union
-from multigen_core.masks.palette import COLORS, Palette, colorize
 from multigen_core.masks.quality import judge, steadied
+from multigen_core.palette import COLORS, Palette, colorize
 from tests.audio_model.synthetic import pour
 
 

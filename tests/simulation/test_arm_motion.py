@@ -1,9 +1,12 @@
 """The arm follows twists of the lip: precisely, within its limits, and without moving what was not asked for."""
 
+from collections.abc import Callable
+
 import mujoco
 import numpy as np
 import pytest
 
+from multigen_core.errors import UserError
 from multigen_core.simulation.arm_motion import (
     MAX_JOINT_SPEED_RAD_S,
     MAX_TILT_RATE_RAD_S,
@@ -19,7 +22,12 @@ from multigen_core.simulation.scene import build_scene
 START_TILT_RAD = np.radians(40.0)
 
 
-def motion(seed: int = 0) -> tuple[ArmMotion, Workspace]:
+def anywhere(y_m: float, z_m: float) -> float:
+    """No receiver in the way: the pitcher may be upright wherever its lip is."""
+    return 0.0
+
+
+def motion(seed: int = 0, least_tilt_rad: Callable[[float, float], float] = anywhere) -> tuple[ArmMotion, Workspace]:
     setup = draw_setup(seed, TRAINING_RANGES)
     model = build_scene(setup)
     mouth, lip = mouth_centre_m(setup), start_lip_position_m(setup)
@@ -27,6 +35,7 @@ def motion(seed: int = 0) -> tuple[ArmMotion, Workspace]:
         x_m=float(mouth[0]),
         y_m=(float(mouth[1]) - 0.1, float(mouth[1]) + 0.1),
         z_m=(float(mouth[2]) + 0.005, float(mouth[2]) + 0.15),
+        least_tilt_rad=least_tilt_rad,
     )
     start = LipPose(float(lip[1]), float(lip[2]), START_TILT_RAD)
     return ArmMotion(model, mujoco.MjData(model), workspace, start), workspace
@@ -34,7 +43,7 @@ def motion(seed: int = 0) -> tuple[ArmMotion, Workspace]:
 
 def run(arm: ArmMotion, twist: list[float], seconds: float) -> None:
     for _ in range(round(seconds / TICK_S)):
-        arm.tick(np.array(twist), least_tilt_rad=0.0)
+        arm.tick(np.array(twist))
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])
@@ -71,24 +80,36 @@ def test_wild_actions_stay_below_the_joints_speed() -> None:
     rng = np.random.default_rng(0)
     before = arm.joints_rad.astype(float)
     for _ in range(100):
-        arm.tick(rng.normal(size=3) * 10.0, least_tilt_rad=0.0)
+        arm.tick(rng.normal(size=3) * 10.0)
         now = arm.joints_rad.astype(float)
         assert (np.abs(now - before) / TICK_S < 1.5 * MAX_JOINT_SPEED_RAD_S).all()
         before = now
 
 
 def test_tilt_is_no_faster_than_its_limit_and_not_below_the_least() -> None:
-    arm, _ = motion()
+    arm, _ = motion(least_tilt_rad=lambda y_m, z_m: np.radians(30.0))
     run(arm, [0.0, 0.0, 5.0], 1.0)
     assert arm.tilt_rad - START_TILT_RAD < 1.05 * MAX_TILT_RATE_RAD_S
-    for _ in range(150):
-        arm.tick(np.array([0.0, 0.0, -5.0]), least_tilt_rad=np.radians(30.0))
+    run(arm, [0.0, 0.0, -5.0], 3.0)
     assert arm.tilt_rad == pytest.approx(np.radians(30.0), abs=np.radians(0.5))
+
+
+def test_a_lip_pushed_towards_the_receiver_waits_for_the_tilt_instead_of_forcing_it() -> None:
+    """A wall that demands 20 degrees more for every centimetre further down."""
+    setup = draw_setup(0, TRAINING_RANGES)
+    top_m = float(start_lip_position_m(setup)[2])
+    arm, _ = motion(least_tilt_rad=lambda y_m, z_m: START_TILT_RAD + np.radians(2000.0) * (top_m - z_m))
+    run(arm, [0.0, -0.1, 0.0], 1.0)
+    assert arm.tilt_rad == pytest.approx(START_TILT_RAD, abs=np.radians(1.0))
+    assert arm.lip_position_m[2] == pytest.approx(top_m, abs=2e-3)
+    run(arm, [0.0, -0.1, np.radians(20.0)], 1.0)
+    assert arm.tilt_rad == pytest.approx(START_TILT_RAD + np.radians(20.0), abs=np.radians(2.0))
+    assert arm.lip_position_m[2] == pytest.approx(top_m - 0.01, abs=2e-3)
 
 
 def test_a_place_out_of_reach_is_refused() -> None:
     setup = draw_setup(0, TRAINING_RANGES)
     model = build_scene(setup)
-    far = Workspace(x_m=3.0, y_m=(-0.1, 0.1), z_m=(0.1, 0.3))
-    with pytest.raises(ValueError, match="cannot hold the lip"):
+    far = Workspace(x_m=3.0, y_m=(-0.1, 0.1), z_m=(0.1, 0.3), least_tilt_rad=anywhere)
+    with pytest.raises(UserError, match=r"cannot hold the lip at x = 3\.00.*move the receiver"):
         ArmMotion(model, mujoco.MjData(model), far, LipPose(0.0, 0.2, 0.5))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from multigen_core.errors import MissingExtra
+from multigen_core.palette import Palette
 from multigen_core.simulation import renderer as renderer_module
 from multigen_core.simulation.placement import receiver_position_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
-from multigen_core.simulation.renderer import BACKGROUND, LIQUID, POURER, RECEIVER, SceneRenderer, require_rendering
+from multigen_core.simulation.renderer import SceneRenderer, require_rendering
 from multigen_core.simulation.scene import LIQUID_VERTICES, build_scene
 from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.surface import LiquidMesh, revolved_body
@@ -52,35 +53,42 @@ def clear() -> Iterator[SceneRenderer]:
 def test_masks_hold_the_palette_and_nothing_else(opaque):
     plain, amodal = opaque.masks(_filled(OPAQUE, 0.5))
     assert plain.shape == amodal.shape == (SIZE_PX, SIZE_PX) and plain.dtype == amodal.dtype == np.uint8
-    assert set(np.unique(plain)) <= {BACKGROUND, POURER, RECEIVER, LIQUID}
-    assert {BACKGROUND, POURER, RECEIVER, LIQUID} == set(np.unique(amodal))
+    assert set(np.unique(plain)) <= {Palette.BACKGROUND, Palette.POURER, Palette.RECEIVER, Palette.LIQUID}
+    assert {Palette.BACKGROUND, Palette.POURER, Palette.RECEIVER, Palette.LIQUID} == set(np.unique(amodal))
 
 
 def test_an_opaque_cup_hides_its_liquid_from_picture_and_plain_mask_only(opaque):
     low, high = _filled(OPAQUE, 0.1), _filled(OPAQUE, 0.4)
     assert np.array_equal(opaque.rgb(low), opaque.rgb(high))
     plain, amodal = opaque.masks(high)
-    assert (plain == LIQUID).sum() == 0
-    assert (amodal == LIQUID).sum() > 100
-    assert (amodal == LIQUID).sum() > 2 * (opaque.masks(low)[1] == LIQUID).sum()
+    assert (plain == Palette.LIQUID).sum() == 0
+    assert (amodal == Palette.LIQUID).sum() > 100
+    assert (amodal == Palette.LIQUID).sum() > 2 * (opaque.masks(low)[1] == Palette.LIQUID).sum()
 
 
 def test_a_clear_cup_shows_its_level_in_picture_and_plain_mask(clear):
     low, high = _filled(CLEAR, 0.1), _filled(CLEAR, 0.4)
     assert np.abs(clear.rgb(low).astype(int) - clear.rgb(high)).max() > 20
     plain, amodal = clear.masks(high)
-    assert np.array_equal(plain, amodal) and (plain == LIQUID).sum() > 100
+    assert np.array_equal(plain, amodal) and (plain == Palette.LIQUID).sum() > 100
 
 
 def test_pitcher_and_cup_keep_their_pixels_in_the_amodal_mask(opaque):
     plain, amodal = opaque.masks(_filled(OPAQUE, 0.5))
-    assert np.array_equal(plain == POURER, amodal == POURER)
-    assert np.array_equal(plain[amodal != LIQUID], amodal[amodal != LIQUID])
+    assert np.array_equal(plain == Palette.POURER, amodal == Palette.POURER)
+    assert np.array_equal(plain[amodal != Palette.LIQUID], amodal[amodal != Palette.LIQUID])
+
+
+def test_a_handle_is_part_of_the_receiver_in_both_masks(opaque):
+    with _renderer(replace(OPAQUE, receiver=replace(OPAQUE.receiver, handle=True))) as renderer:
+        for bare, handled in zip(opaque.masks(None), renderer.masks(None), strict=True):
+            assert np.all(handled[bare == Palette.RECEIVER] == Palette.RECEIVER)
+            assert (handled == Palette.RECEIVER).sum() > (bare == Palette.RECEIVER).sum() + 5
 
 
 def test_without_a_mesh_there_is_no_liquid(opaque):
     opaque.masks(_filled(OPAQUE, 0.5))
-    assert (opaque.masks(None)[1] == LIQUID).sum() == 0
+    assert (opaque.masks(None)[1] == Palette.LIQUID).sum() == 0
 
 
 def test_same_scene_same_picture_whatever_was_drawn_before(opaque):

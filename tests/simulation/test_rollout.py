@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from multigen_core.dataset.lerobot import Shard
+from multigen_core.errors import UserError
 from multigen_core.experiment import Compute, Episodes, load
 from multigen_core.progress import Silent
 from multigen_core.records import Episode
 from multigen_core.simulation import episodes as stage
+from multigen_core.simulation.arm_motion import MAX_TILT_RATE_RAD_S
 from multigen_core.simulation.expert import Expert, draw_style
-from multigen_core.simulation.placement import mouth_centre_m
+from multigen_core.simulation.placement import clear_tilt_rad, mouth_centre_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
 from multigen_core.simulation.rollout import roll_out
 from multigen_core.simulation.setup import PourSetup
@@ -89,6 +91,35 @@ def test_a_drop_before_the_pitcher_was_tilted_is_no_pour(setup: PourSetup) -> No
     assert not world.finished
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"goal_fraction": 1.2}, "goal_fraction is 1.2: .* holds .* ml; ask for more than 0 and at most 1"),
+        ({"goal_fraction": 0.0}, "goal_fraction is 0: .*ask for more than 0"),
+        ({"initial_ml": 5000.0}, "initial_ml is 5000, more than the .* ml that .* holds; fill in less"),
+        ({"initial_ml": 1.0}, "initial_ml is 1, less than the .* ml asked for; fill in more"),
+    ],
+)
+def test_impossible_pours_are_refused(setup: PourSetup, change: dict[str, float], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        world_of(replace(setup, **change))
+
+
+@pytest.mark.parametrize("seed", [1, 4, 6])
+def test_no_action_makes_the_pitcher_touch_the_receiver_or_turn_too_fast(seed: int) -> None:
+    """A policy that pushes the lip down beside a tall cup must not make the arm swing the pitcher out of the way."""
+    world = world_of(draw_setup(seed, TRAINING_RANGES))
+    rng = np.random.default_rng(seed)
+    push = np.array([-0.1, -0.1, 0.0])
+    for step in range(40):
+        before = world.state
+        state = world.step(push if step < 15 else rng.uniform([-0.1, -0.1, -0.4], [0.1, 0.1, 0.4]))
+        assert abs(state.tilt_rad - before.tilt_rad) / world.step_s < 1.1 * MAX_TILT_RATE_RAD_S
+        lip_y_m, lip_z_m = (state.lip_position_m - mouth_centre_m(world.setup))[1:]
+        least_rad = clear_tilt_rad(world.setup, lip_offset=(float(lip_y_m), float(lip_z_m)))
+        assert state.tilt_rad > least_rad - np.radians(2.0)
+
+
 def test_an_action_that_is_no_number_is_refused(setup: PourSetup) -> None:
     with pytest.raises(ValueError, match="not finite"):
         world_of(setup).step(np.array([0.0, np.nan, 0.0]))
@@ -148,6 +179,10 @@ def test_an_episode_has_one_row_per_decision(episode: Episode) -> None:
         assert column.dtype == np.float32
         assert np.isfinite(column).all()
     assert set(np.unique(episode.masks_amodal)) <= {0, 1, 2, 3}
+
+
+def test_the_arm_touches_nothing(episode: Episode) -> None:
+    assert 0.0 < episode.scene["clearance_m"] < 0.05
 
 
 def test_flow_sums_to_what_was_poured(episode: Episode) -> None:

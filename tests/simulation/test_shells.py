@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,8 @@ def _frustum_m3(height: float, first: float, second: float) -> float:
 @pytest.mark.parametrize("container", TRAINING_RECEIVERS + TRAINING_PITCHERS, ids=lambda container: container.name)
 def test_shell_encloses_wall_and_bottom_but_not_the_inside(container):
     surface = shell(container)
-    wall, (bottom, top) = container.wall_m, (container.profile[0][1], container.profile[-1][1])
-    outside = _frustum_m3(container.height_m, bottom + wall, top + wall)
+    wall, bottom = container.wall_m, container.profile[0][1]
+    outside = sum(_frustum_m3(z1 - z0, r0 + wall, r1 + wall) for (z0, r0), (z1, r1) in pairwise(container.profile))
     base = _frustum_m3(wall, bottom + wall, bottom + wall)
     solid_m3 = outside + base - container.capacity_m3
     assert enclosed_volume_m3(surface.vertices, surface.faces) == pytest.approx(solid_m3, rel=0.01)

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from multigen_core.palette import Palette
 from multigen_core.simulation.placement import clear_tilt_rad, mouth_centre_m
 from multigen_core.simulation.randomisation import REFERENCE_RANGES, TRAINING_RANGES, draw_setup
-from multigen_core.simulation.renderer import LIQUID, POURER, RECEIVER
 from multigen_core.simulation.tabletop import TabletopPour
 from multigen_core.simulation.tilted import overflow_tilt_rad
 
@@ -21,10 +21,10 @@ def test_cup_and_lip_are_in_view_and_lit_in_every_scene(seed):
     setup = draw_setup(seed, TRAINING_RANGES)
     with TabletopPour(setup, SIZE_PX) as pour:
         frame = pour.frame(overflow_tilt_rad(setup.pitcher, setup.initial_ml), 0.02, 30.0)
-    receiver = (frame.amodal == RECEIVER) | (frame.amodal == LIQUID)
-    assert (frame.plain == RECEIVER).sum() > 0.008 * SIZE_PX**2
+    receiver = (frame.amodal == Palette.RECEIVER) | (frame.amodal == Palette.LIQUID)
+    assert (frame.plain == Palette.RECEIVER).sum() > 0.008 * SIZE_PX**2
     assert not _at_edge(receiver)
-    assert (frame.plain == POURER).sum() > 0.01 * SIZE_PX**2
+    assert (frame.plain == Palette.POURER).sum() > 0.01 * SIZE_PX**2
     brightness = frame.rgb.mean(axis=2)
     assert 20.0 < brightness.mean() < 240.0 and brightness.std() > 5.0
 
@@ -35,16 +35,17 @@ def test_amodal_shows_at_least_the_liquid_of_the_plain_mask(seed):
     opaque = replace(setup, receiver=replace(setup.receiver, opaque=True))
     with TabletopPour(opaque, SIZE_PX) as pour:
         frame = pour.frame(1.0, 0.4 * setup.receiver.height_m, 20.0)
-    assert np.all(frame.amodal[frame.plain == LIQUID] == LIQUID)
-    assert (frame.amodal == LIQUID).sum() > (frame.plain == LIQUID).sum()
+    assert np.all(frame.amodal[frame.plain == Palette.LIQUID] == Palette.LIQUID)
+    assert (frame.amodal == Palette.LIQUID).sum() > (frame.plain == Palette.LIQUID).sum()
 
 
 def test_liquid_grows_with_the_level_and_the_stream_with_the_flow():
     setup = draw_setup(2, REFERENCE_RANGES)
     with TabletopPour(setup, 96) as pour:
         heights = (0.0, 0.2, 0.4, 0.6)
-        still = [(pour.frame(1.1, share * setup.receiver.height_m, 0.0).amodal == LIQUID).sum() for share in heights]
-        flowing = (pour.frame(1.1, 0.0, 40.0).amodal == LIQUID).sum()
+        levels_m = [share * setup.receiver.height_m for share in heights]
+        still = [(pour.frame(1.1, level_m, 0.0).amodal == Palette.LIQUID).sum() for level_m in levels_m]
+        flowing = (pour.frame(1.1, 0.0, 40.0).amodal == Palette.LIQUID).sum()
     assert still == sorted(still) and still[3] > still[1] > still[0]
     assert flowing > still[0]
 

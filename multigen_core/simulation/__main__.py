@@ -1,0 +1,76 @@
+"""``python -m multigen_core.simulation preview``: one episode, or a sheet of random scenes, to look at."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from multigen_core.errors import UserError
+from multigen_core.experiment import load
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m multigen_core.simulation", description="Looks into the simulator.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    preview = commands.add_parser("preview", help="an mp4 of one episode: picture, masks, level, side by side")
+    preview.add_argument("--seed", type=int, default=0, help="of the pour; default 0")
+    preview.add_argument("--out", type=Path, default=Path("preview.mp4"), help="default: preview.mp4")
+    preview.add_argument("--rrd", type=Path, help="write this recording for the Rerun viewer too (extra [rerun])")
+    preview.add_argument("--image-px", type=int, help="side of the camera's pictures; default: that of the params file")
+    preview.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    sheet = commands.add_parser("scenes", help="a picture with many random scenes")
+    sheet.add_argument("--seed", type=int, default=0, help="of the first scene; default 0")
+    sheet.add_argument("--count", type=int, default=48, help="default 48")
+    sheet.add_argument("--out", type=Path, default=Path("scenes.png"), help="default: scenes.png")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0, or 2 for a mistake the user can mend."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    try:
+        if options.command == "preview":
+            _preview(options)
+        else:
+            _scenes(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from multigen_core.simulation.preview import write_preview, write_recording
+    from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
+    from multigen_core.simulation.rollout import roll_out
+
+    config = load(options.params).episodes
+    if options.image_px:
+        config = replace(config, image_px=options.image_px)
+    setup = draw_setup(options.seed, TRAINING_RANGES)
+    episode = roll_out(setup, config)
+    write_preview(options.out, episode)
+    if options.rrd:
+        write_recording(options.rrd, episode)
+    print(
+        f"{setup.pitcher.name} into {setup.receiver.name}, {setup.liquid.name}: asked {episode.target_ml:.0f} ml,"
+        f" poured {episode.poured_ml[-1]:.0f} ml, spilled {episode.spilled_ml[-1]:.0f} ml in"
+        f" {episode.steps / episode.rate_hz:.1f} s; wrote {options.out}"
+    )
+
+
+def _scenes(options: argparse.Namespace) -> None:
+    import matplotlib.image
+
+    from multigen_core.simulation.contact_sheet import contact_sheet
+    from multigen_core.simulation.randomisation import TRAINING_RANGES
+
+    sheet = contact_sheet(options.count, ranges=TRAINING_RANGES, seed=options.seed)
+    matplotlib.image.imsave(options.out, sheet)
+    print(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
