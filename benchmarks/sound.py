@@ -39,6 +39,7 @@ def _generated(experiment: Experiment) -> float:
         window_s=params.window_s,
         sampling_steps=params.sampling_steps,
         guidance=params.guidance,
+        loudness_guidance=params.loudness_guidance,
         vocoder_iterations=params.vocoder_iterations,
     )
     scales = Normaliser(torch.zeros(MELS), torch.ones(MELS), torch.zeros(len(FEATURES)), torch.ones(len(FEATURES)))

@@ -112,6 +112,7 @@ class AudioModel:
     condition_dropout: Fraction
     sampling_steps: Count
     guidance: Positive
+    loudness_guidance: Positive
     vocoder_iterations: Count
 
 

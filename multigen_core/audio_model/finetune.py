@@ -197,6 +197,7 @@ def fit(
         window_s=params.window_s,
         sampling_steps=params.sampling_steps,
         guidance=params.guidance,
+        loudness_guidance=params.loudness_guidance,
         vocoder_iterations=params.vocoder_iterations,
     )
     with torch.random.fork_rng(devices=[]):

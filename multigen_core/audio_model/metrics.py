@@ -22,6 +22,7 @@ __all__ = [
     "band_sdr_db",
     "diversity",
     "lag_s",
+    "loudness_bias_db",
     "matched_track_contrast_db",
     "onset_lag_s",
     "pairwise_distance",
@@ -110,6 +111,19 @@ def _loudness_db(waveform: Waveform) -> Float[np.ndarray, " frames"]:
     """Level per mel frame above 700 Hz, below which rooms hum."""
     levels = _levels(waveform)[:, 11:]
     return uniform_filter1d(20.0 * levels.mean(axis=1).astype(float), 5, mode="nearest")
+
+
+def loudness_bias_db(waveform: Waveform, reference: Waveform, truth: PourTruth) -> float | None:
+    """How much louder than the reference it is while it pours, in the mean of the levels above 700 Hz.
+
+    Absolute, unlike all other figures: who learns how much flows from how loud it is needs it right.
+    """
+    samples = min(len(waveform), len(reference))
+    levels = [_loudness_db(sound[:samples]) for sound in (waveform, reference)]
+    _, flowing = truth.at(np.arange(len(levels[0])) / FRAME_RATE_HZ)
+    if not flowing.any():
+        return None
+    return float(levels[0][flowing].mean() - levels[1][flowing].mean())
 
 
 def onset_lag_s(waveform: Waveform, truth: PourTruth) -> float | None:

@@ -40,6 +40,7 @@ __all__ = [
     "PocketAudioModel",
     "PocketConfig",
     "PocketTransformer",
+    "guided",
     "load_pocket",
     "mel_to_tokens",
     "token_times_s",
@@ -52,6 +53,8 @@ TOKEN_RATE_HZ = FRAME_RATE_HZ / FRAMES_PER_TOKEN
 WEIGHTS = "weights.safetensors"
 _WAVE_OCTAVES = 4
 _LINEAR_FILTERS = 3
+_BROAD_BANDS = 21
+"""About an octave and a half where pours resonate: wider than any resonance, so that those count as shape."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class PocketConfig:
     """Length of the training crops; a token attends to half of it on either side."""
     sampling_steps: int
     guidance: float
+    """How far the shape of the spectrum is pushed beyond what the condition asks for; see :func:`guided`."""
+    loudness_guidance: float
     vocoder_iterations: int
 
     @property
@@ -244,6 +249,26 @@ def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
+def guided(
+    seen: Float[Tensor, "batch tokens channels"],
+    blind: Float[Tensor, "batch tokens channels"],
+    *,
+    shape: float,
+    loudness: float,
+) -> Float[Tensor, "batch tokens channels"]:
+    """Classifier-free guidance ``v(none) + g (v(c) - v(none))`` (Ho and Salimans 2022), apart for shape and loudness.
+
+    The difference is split into its running mean over ``_BROAD_BANDS`` bands and the rest. One g for both would have
+    to choose: what makes a resonance stand out (3) makes a pour 19 dB too loud, and its pauses 14 dB too quiet.
+    """
+    difference = tokens_to_mel(seen - blind)
+    broad = functional.avg_pool1d(
+        difference, _BROAD_BANDS, stride=1, padding=_BROAD_BANDS // 2, count_include_pad=False
+    )
+    pushed = (shape - 1.0) * (difference - broad) + (loudness - 1.0) * broad
+    return seen + mel_to_tokens(pushed)
+
+
 class PocketAudioModel:
     """A trained network with its normaliser: masks in, waveforms out."""
 
@@ -267,10 +292,7 @@ class PocketAudioModel:
 
     @torch.inference_mode()
     def sample(self, features: Float[Tensor, "tokens features"], *, seed: int) -> Float[Tensor, "frames mels"]:
-        """Log-mel of one pour: Euler steps from noise to data along the guided velocity.
-
-        ``v = v(xt, t, none) + g (v(xt, t, c) - v(xt, t, none))`` (Ho and Salimans 2022).
-        """
+        """Log-mel of one pour: Euler steps from noise to data along the guided velocity."""
         config = self.network.config
         device = next(self.network.parameters()).device
         generator = torch.Generator().manual_seed(seed)
@@ -280,7 +302,8 @@ class PocketAudioModel:
         for step in range(config.sampling_steps):
             t = torch.full((2,), step / config.sampling_steps, device=device)
             seen, blind = self.network(xt.expand(2, -1, -1), t, sight).chunk(2)
-            xt = xt + (blind + config.guidance * (seen - blind)) / config.sampling_steps
+            velocity = guided(seen, blind, shape=config.guidance, loudness=config.loudness_guidance)
+            xt = xt + velocity / config.sampling_steps
         return self.normaliser.mel_inverse(tokens_to_mel(xt[0]).cpu())
 
     def save(self, folder: Path) -> None:

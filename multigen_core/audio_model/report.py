@@ -24,6 +24,7 @@ from multigen_core.audio_model.metrics import (
     band_sdr_db,
     diversity,
     lag_s,
+    loudness_bias_db,
     matched_track_contrast_db,
     onset_lag_s,
     pitch_error_octaves,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["CONDITIONS", "EpisodeSounds", "physical_sound", "run", "truth_of"]
 
 CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
-_SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "onset_lag_s", "lag_s")
+_SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "loudness_bias_db", "onset_lag_s", "lag_s")
 _LIP_ABOVE_RIM_M = 0.05
 """Episodes do not record how high the lip is held; this is the middle of the range."""
 _EXAMPLES = 3
@@ -145,6 +146,7 @@ def _scores(waveform: Waveform, one: EpisodeSounds) -> dict[str, float | None]:
         "sdr_db": band_sdr_db(waveform, one.physical[0]),
         "pitch_error_octaves": pitch_error_octaves(waveform, one.truth),
         "track_contrast_db": matched_track_contrast_db(waveform, one.truth),
+        "loudness_bias_db": loudness_bias_db(waveform, one.physical[0], one.truth),
         "onset_lag_s": None if onset is None else abs(onset),
         "lag_s": abs(lag_s(waveform, one.truth)),
     }

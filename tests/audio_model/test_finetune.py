@@ -32,6 +32,7 @@ PARAMS = AudioModel(
     condition_dropout=0.1,
     sampling_steps=2,
     guidance=2.0,
+    loudness_guidance=1.3,
     vocoder_iterations=1,
 )
 

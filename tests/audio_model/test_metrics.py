@@ -8,6 +8,7 @@ from multigen_core.audio_model.metrics import (
     band_sdr_db,
     diversity,
     lag_s,
+    loudness_bias_db,
     matched_track_contrast_db,
     onset_lag_s,
     pairwise_distance,
@@ -57,11 +58,18 @@ def test_lags_find_a_delay(pours: list[Pour]) -> None:
     assert lag_s(late, truth) - lag_s(drawn.waveform, truth) == pytest.approx(0.3, abs=0.1)
 
 
+def test_loudness_bias_is_the_gain(pours: list[Pour]) -> None:
+    own, truth = pours[0].waveform, _truth(pours[0])
+    assert loudness_bias_db(own, own, truth) == 0.0
+    assert loudness_bias_db(2.0 * own, own, truth) == pytest.approx(6.0, abs=0.2)
+
+
 def test_no_flow_gives_no_figure(pours: list[Pour]) -> None:
     dry = PourTruth(rate_hz=10.0, flow_ml_s=np.zeros(50), f0_hz=np.full(50, 800.0))
     assert pitch_error_octaves(pours[0].waveform, dry) is None
     assert matched_track_contrast_db(pours[0].waveform, dry) is None
     assert onset_lag_s(pours[0].waveform, dry) is None
+    assert loudness_bias_db(pours[0].waveform, pours[0].waveform, dry) is None
 
 
 def test_diversity_is_one_for_the_reference_and_zero_for_copies(pours: list[Pour]) -> None:

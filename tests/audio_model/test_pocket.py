@@ -14,6 +14,7 @@ from multigen_core.audio_model.pocket import (
     PocketAudioModel,
     PocketConfig,
     PocketTransformer,
+    guided,
     mel_to_tokens,
     tokens_to_mel,
 )
@@ -21,7 +22,16 @@ from multigen_core.errors import MissingInput
 from multigen_core.spectrogram import MELS
 from tests.audio_model.synthetic import pour
 
-CONFIG = PocketConfig(hidden=16, depth=2, heads=2, window_s=1.0, sampling_steps=3, guidance=2.0, vocoder_iterations=2)
+CONFIG = PocketConfig(
+    hidden=16,
+    depth=2,
+    heads=2,
+    window_s=1.0,
+    sampling_steps=3,
+    guidance=2.0,
+    loudness_guidance=1.3,
+    vocoder_iterations=2,
+)
 
 
 def _model(config: PocketConfig = CONFIG) -> PocketAudioModel:
@@ -117,6 +127,24 @@ def test_shifted_input_gives_shifted_output() -> None:
         whole = network(xt, t, network.sight(features, seen))
         part = network(xt[:, 20:], t, network.sight(features[:, 20:], seen))
     assert torch.allclose(whole[:, 50:80], part[:, 30:60], atol=1e-4)
+
+
+def test_guidance_of_shape_leaves_loudness_alone() -> None:
+    """A change of level obeys one factor, a resonance that stands out the other."""
+    blind = torch.randn(1, 12, 2 * MELS)
+    louder = guided(blind + 0.5, blind, shape=3.0, loudness=1.0)
+    assert torch.allclose(louder, blind + 0.5, atol=1e-6)
+    assert torch.allclose(guided(blind + 0.5, blind, shape=3.0, loudness=2.0), blind + 1.0, atol=1e-6)
+    ridge = torch.zeros(1, 24, MELS)
+    ridge[..., 40] = 1.0
+    pushed = tokens_to_mel(guided(blind + mel_to_tokens(ridge), blind, shape=3.0, loudness=1.0) - blind)
+    assert pushed[..., 40].mean() == pytest.approx(3.0, abs=0.15)
+    assert pushed.mean(dim=-1) == pytest.approx(ridge.mean(dim=-1), abs=1e-5)
+
+
+def test_guidance_of_one_is_none() -> None:
+    seen, blind = torch.randn(2, 1, 10, 2 * MELS)
+    assert torch.allclose(guided(seen, blind, shape=1.0, loudness=1.0), seen)
 
 
 def test_dropped_condition_is_not_seen() -> None:
