@@ -34,7 +34,13 @@ def _unit_scales() -> Normaliser:
 
     limits = ((-1.0,) * 3, (1.0,) * 3)
     return Normaliser(
-        actions=unit(3), action_limits=limits, joints=unit(7), goal=unit(1), auxiliary=unit(3), log_mel=unit(1)
+        actions=unit(3),
+        action_limits=limits,
+        joints=unit(7),
+        joint_speeds=unit(7),
+        goal=unit(1),
+        auxiliary=unit(3),
+        log_mel=unit(1),
     )
 
 
@@ -57,6 +63,7 @@ def _latency_ms(experiment: Experiment, *, uses_sound: bool) -> list[float]:
         rgb=rng.integers(0, 255, (size, size, 3)).astype(np.uint8),
         waveform=(0.01 * rng.standard_normal(round(params.audio_window_s * SAMPLE_RATE_HZ))).astype(np.float32),
         joints_rad=np.zeros(7, np.float32),
+        joint_speeds_rad_s=np.zeros(7, np.float32),
         goal_fraction=0.5,
     )
     times_ms = []

@@ -146,6 +146,8 @@ class Observation:
     waveform: Float32[np.ndarray, " S"]
     """The newest sound, oldest sample first, ending now; S = audio window * SAMPLE_RATE_HZ."""
     joints_rad: Float32[np.ndarray, " 7"]
+    joint_speeds_rad_s: Float32[np.ndarray, " 7"]
+    """Mean over the last control step: setting out and going back look alike in a still."""
     goal_fraction: float
 
 

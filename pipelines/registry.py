@@ -95,6 +95,7 @@ def _policy_signature(experiment: Experiment) -> "ModelSignature":
             TensorSpec(np.dtype("uint8"), (-1, side, side, 3), "rgb"),
             TensorSpec(np.dtype("float32"), (-1, samples), "waveform"),
             TensorSpec(np.dtype("float32"), (-1, 7), "joints_rad"),
+            TensorSpec(np.dtype("float32"), (-1, 7), "joint_speeds_rad_s"),
             TensorSpec(np.dtype("float32"), (-1,), "goal_fraction"),
         ]
     )

@@ -139,6 +139,7 @@ def test_the_registered_models_load_and_predict(root: Path, monkeypatch: pytest.
             "rgb": np.zeros((2, side, side, 3), np.uint8),
             "waveform": np.zeros((2, samples), np.float32),
             "joints_rad": np.zeros((2, 7), np.float32),
+            "joint_speeds_rad_s": np.zeros((2, 7), np.float32),
             "goal_fraction": np.full(2, 0.5, np.float32),
         }
     )

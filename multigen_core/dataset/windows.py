@@ -36,6 +36,8 @@ class WindowBatch(NamedTuple):
     rgb: UInt8[Tensor, "B H W 3"]
     log_mel: Float32[Tensor, "B mels frames"]
     joints_rad: Float32[Tensor, "B 7"]
+    joint_speeds_rad_s: Float32[Tensor, "B 7"]
+    """Mean over the control step before; zeros at the first one."""
     goal_fraction: Float32[Tensor, "B 1"]
     actions: Float32[Tensor, "B chunk 3"]
     """Beyond the end of the episode zeros: the pitcher is upright and held."""
@@ -119,6 +121,11 @@ class Windows:
         self.rgb = torch.from_numpy(np.concatenate([recording.rgb for recording in recordings]))
         self.log_mel = torch.from_numpy(np.concatenate(mels))  # (frames, mels)
         self.joints_rad = torch.from_numpy(np.concatenate([recording.joints_rad for recording in recordings]))
+        speeds = [
+            np.diff(recording.joints_rad, axis=0, prepend=recording.joints_rad[:1]) * np.float32(recording.rate_hz)
+            for recording in recordings
+        ]
+        self.joint_speeds_rad_s = torch.from_numpy(np.concatenate(speeds))
         self.actions = torch.from_numpy(np.concatenate([recording.actions for recording in recordings]))
         self.auxiliary = torch.from_numpy(np.concatenate([recording.auxiliary for recording in recordings]))
         goals = np.repeat([recording.goal_fraction for recording in recordings], lengths)
@@ -149,6 +156,7 @@ class Windows:
             rgb=self.rgb[self._first[steps] + shown],
             log_mel=self.log_mel[frames].transpose(1, 2),
             joints_rad=self.joints_rad[steps],
+            joint_speeds_rad_s=self.joint_speeds_rad_s[steps],
             goal_fraction=self.goal_fraction[steps],
             actions=self.actions[np.minimum(ahead, len(self) - 1)] * inside[..., None],
             auxiliary=self.auxiliary[steps],

@@ -87,6 +87,7 @@ class EmulatedLab:
         self._microphone = Microphone(latency_s=evaluation.microphone_latency_s, window_s=self._audio_window_s)
         self._arm = ActionLine(latency_s=evaluation.arm_latency_s, rate_hz=self.rate_hz)
         self._step = 0
+        self._joints_before_rad = self._world.state.joints_rad
         self._frames: list[UInt8[np.ndarray, "H W 3"]] = []
         self._heard: list[Float32[np.ndarray, " samples"]] = []
         # The microphone has been on for a while: the buffer holds the room, not digital silence.
@@ -96,14 +97,17 @@ class EmulatedLab:
         return self._readings(self._world.state)
 
     def observe(self) -> Observation:
+        joints_rad = self._world.state.joints_rad
         return Observation(
             rgb=self._camera.newest(self._step),
             waveform=self._microphone.window(),
-            joints_rad=np.asarray(self._world.state.joints_rad, np.float32),
+            joints_rad=joints_rad,
+            joint_speeds_rad_s=(joints_rad - self._joints_before_rad) * np.float32(self.rate_hz),
             goal_fraction=self._goal_fraction,
         )
 
     def act(self, action: Float32[np.ndarray, " 3"]) -> Readings:
+        self._joints_before_rad = self._world.state.joints_rad
         state = self._world.step(self._arm.send(action))
         self._step += 1
         block = self._listen(state)

@@ -17,6 +17,8 @@ SHIFT_SHARE = 0.04
 BRIGHTNESS = 0.15
 """Largest change of brightness, of the full range."""
 CONTRAST = 0.25
+COLOR_MIXING = 0.15
+"""Spread of a random 3 x 3 matrix about the identity: a policy meets cups of colours that it never saw."""
 GAIN_DB = 10.0
 TILT_DB = 8.0
 """Largest change of level of the highest band against the lowest, half at each end."""
@@ -44,7 +46,7 @@ def augmented(batch: WindowBatch, rng: np.random.Generator) -> WindowBatch:
 
 
 def jittered_images(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> UInt8[Tensor, "B H W 3"]:
-    """Shifted by whole pixels, edges repeated, with brightness and contrast changed."""
+    """Shifted by whole pixels, edges repeated, with brightness, contrast and colours changed."""
     count, height, width, _ = rgb.shape
     most = round(SHIFT_SHARE * max(height, width))
     margins = ((0, 0), (most, most), (most, most), (0, 0))
@@ -56,7 +58,9 @@ def jittered_images(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> 
     contrast = _uniform(rng, 1.0 - CONTRAST, 1.0 + CONTRAST, count)
     brightness = 255.0 * _uniform(rng, -BRIGHTNESS, BRIGHTNESS, count)
     shades = shifted.flatten(1).float().sub_(_MIDDLE_GRAY).mul_(contrast).add_(_MIDDLE_GRAY + brightness)
-    return shades.clamp_(0.0, 255.0).to(torch.uint8).view_as(shifted)
+    mixed = torch.eye(3) + torch.from_numpy(rng.normal(0.0, COLOR_MIXING, (count, 3, 3)).astype(np.float32))
+    colored = torch.bmm(shades.view(count, -1, 3), mixed)  # (B, H W, 3)
+    return colored.clamp_(0.0, 255.0).to(torch.uint8).view_as(shifted)
 
 
 def jittered_sound(

@@ -90,6 +90,7 @@ class DiffusionNetwork(nn.Module):
             batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
             self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],
             self.normaliser.joints.normalise(batch.joints_rad),
+            self.normaliser.joint_speeds.normalise(batch.joint_speeds_rad_s),
             self.normaliser.goal.normalise(batch.goal_fraction),
         )
 
@@ -198,6 +199,7 @@ def _batch_of(observation: Observation) -> WindowBatch:
         rgb=torch.from_numpy(observation.rgb)[None],
         log_mel=window_log_mel(torch.from_numpy(observation.waveform))[None],
         joints_rad=torch.from_numpy(observation.joints_rad)[None],
+        joint_speeds_rad_s=torch.from_numpy(observation.joint_speeds_rad_s)[None],
         goal_fraction=torch.tensor([[observation.goal_fraction]], dtype=torch.float32),
         actions=torch.empty(1, 0, 3),
         auxiliary=torch.empty(1, 0),

@@ -67,7 +67,7 @@ class ObservationEncoder(nn.Module):
     def __init__(self, *, uses_sound: bool, features: int) -> None:
         super().__init__()
         self.image = ImageEncoder(features=features)
-        self.body = nn.Linear(8, features)
+        self.body = nn.Linear(15, features)
         self.sound = SoundEncoder(features=features) if uses_sound else None
         senses = 3 if uses_sound else 2
         self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(senses * features, features), nn.ReLU())
@@ -77,10 +77,11 @@ class ObservationEncoder(nn.Module):
         rgb: Float[Tensor, "B 3 H W"],
         log_mel: Float[Tensor, "B mels frames"],
         joints: Float[Tensor, "B 7"],
+        joint_speeds: Float[Tensor, "B 7"],
         goal: Float[Tensor, "B 1"],
     ) -> Float[Tensor, "B features"]:
         """Everything normalised."""
-        senses = [self.image(rgb), self.body(torch.cat([joints, goal], dim=1))]
+        senses = [self.image(rgb), self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
         if self.sound is not None:
             senses.append(self.sound(log_mel))
         out: Tensor = self.fuse(torch.cat(senses, dim=1))

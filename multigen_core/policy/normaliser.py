@@ -50,6 +50,7 @@ class Normaliser:
     action_limits: tuple[tuple[float, ...], tuple[float, ...]]
     """Smallest and largest normalised action of the expert, per dimension; sampling is clamped to it."""
     joints: Affine
+    joint_speeds: Affine
     goal: Affine
     auxiliary: Affine
     log_mel: Affine
@@ -65,6 +66,7 @@ class Normaliser:
             actions=actions,
             action_limits=(tuple(lowest.tolist()), tuple(highest.tolist())),
             joints=Affine.standard(windows.joints_rad),
+            joint_speeds=Affine.standard(windows.joint_speeds_rad_s),
             goal=Affine.standard(windows.goal_fraction),
             auxiliary=Affine.standard(windows.auxiliary),
             log_mel=Affine.standard(windows.log_mel.reshape(-1, 1)),

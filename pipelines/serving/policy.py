@@ -15,6 +15,9 @@ from multigen_core.records import Observation
 warnings.filterwarnings("ignore", message=r".*[Tt]ype hint", category=UserWarning)
 
 
+SENSES = ("rgb", "waveform", "joints_rad", "joint_speeds_rad_s")
+
+
 class PouringPolicy(PythonModel):
     """Decides for each observation by itself."""
 
@@ -24,13 +27,15 @@ class PouringPolicy(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None
     ) -> np.ndarray:
-        """rgb (B, H, W, 3), waveform (B, S), joints_rad (B, 7), goal_fraction (B,) -> actions (B, chunk, 3)."""
+        """Arrays of a batch by the names of ``Observation``'s fields -> actions (B, chunk, 3)."""
         seed = int((params or {}).get("seed", 0))
+        goals = model_input["goal_fraction"]
         observations = [
-            Observation(rgb=rgb, waveform=waveform, joints_rad=joints_rad, goal_fraction=float(goal))
-            for rgb, waveform, joints_rad, goal in zip(
-                *(model_input[name] for name in ("rgb", "waveform", "joints_rad", "goal_fraction")), strict=True
+            Observation(
+                **{name: model_input[name][number] for name in SENSES},
+                goal_fraction=float(goals[number]),
             )
+            for number in range(len(goals))
         ]
         return np.stack([self.policy.act(observation, seed) for observation in observations])
 

@@ -64,6 +64,8 @@ def test_window_belongs_to_its_own_episode(
     batch, recording = at(windows, episode, step), recordings[episode]
     np.testing.assert_array_equal(batch.rgb[0], recording.rgb[step])
     np.testing.assert_array_equal(batch.joints_rad[0], recording.joints_rad[step])
+    before = recording.joints_rad[max(step - 1, 0)]
+    np.testing.assert_allclose(batch.joint_speeds_rad_s[0], 10.0 * (recording.joints_rad[step] - before), atol=1e-5)
     np.testing.assert_array_equal(batch.auxiliary[0], recording.auxiliary[step])
     ahead = recording.actions[step : step + CHUNK]
     np.testing.assert_array_equal(batch.actions[0, : len(ahead)], ahead)

@@ -37,6 +37,7 @@ class FakeLab:
             rgb=np.zeros((32, 32, 3), np.uint8),
             waveform=np.zeros(SAMPLE_RATE_HZ, np.float32),
             joints_rad=np.full(7, self._time_s, np.float32),
+            joint_speeds_rad_s=np.zeros(7, np.float32),
             goal_fraction=self._goal_fraction,
         )
 

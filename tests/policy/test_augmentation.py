@@ -31,6 +31,11 @@ def test_brightness_differs_between_images() -> None:
     assert changed.float().mean(dim=(1, 2, 3)).std() > 5.0
 
 
+def test_colours_differ_between_images() -> None:
+    changed = jittered_images(bright_square(), np.random.default_rng(0)).float().mean(dim=(1, 2))  # (B, 3)
+    assert (changed - changed.mean(dim=1, keepdim=True)).std() > 5.0
+
+
 def test_loudness_changes_but_pitch_stays() -> None:
     log_mel = torch.full((64, 80, 121), -4.0)
     log_mel[:, 30] = 0.0
@@ -42,7 +47,9 @@ def test_loudness_changes_but_pitch_stays() -> None:
 
 
 def test_same_seed_same_batch_and_targets_untouched() -> None:
-    batch = WindowBatch(bright_square(), *(torch.randn(16, *dims) for dims in ((80, 40), (7,), (1,), (8, 3), (3,))))
+    batch = WindowBatch(
+        bright_square(), *(torch.randn(16, *dims) for dims in ((80, 40), (7,), (7,), (1,), (8, 3), (3,)))
+    )
     first, again = (augmented(batch, np.random.default_rng(4)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(first[2:], batch[2:], strict=True))

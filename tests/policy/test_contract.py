@@ -36,6 +36,7 @@ def untrained_diffusion(uses_sound: bool) -> DiffusionPolicy:
         actions=Affine(offset=(0.0, 0.0, 0.0), scale=SCALE),
         action_limits=((-LIMIT,) * 3, (LIMIT,) * 3),
         joints=Affine(offset=(0.0,) * 7, scale=(1.0,) * 7),
+        joint_speeds=Affine(offset=(0.0,) * 7, scale=(1.0,) * 7),
         goal=one,
         auxiliary=Affine(offset=(0.0,) * 3, scale=(1.0,) * 3),
         log_mel=Affine(offset=(-2.5,), scale=(1.0,)),
@@ -54,6 +55,7 @@ def observation(seed: int = 0) -> Observation:
         rgb=rng.integers(0, 255, (48, 48, 3), dtype=np.uint8),
         waveform=rng.normal(0.0, 0.1, 16_000).astype(np.float32),
         joints_rad=rng.normal(0.0, 1.0, 7).astype(np.float32),
+        joint_speeds_rad_s=rng.normal(0.0, 0.2, 7).astype(np.float32),
         goal_fraction=0.5,
     )
 

@@ -34,6 +34,7 @@ def test_round_trip(normaliser: Normaliser, windows: Windows) -> None:
     for scale, values in (
         (normaliser.actions, windows.actions),
         (normaliser.joints, windows.joints_rad),
+        (normaliser.joint_speeds, windows.joint_speeds_rad_s),
         (normaliser.goal, windows.goal_fraction),
         (normaliser.auxiliary, windows.auxiliary),
     ):

@@ -77,7 +77,8 @@ def learnt(params: PolicyParams, ablation: str) -> tuple[float, float, float]:
     rates = []
     for level in (0.3, 0.01):
         heard = rng.normal(0.0, level, 8000).astype(np.float32)
-        observation = Observation(np.full((32, 32, 3), 90, np.uint8), heard, np.zeros(7, np.float32), 0.5)
+        still = np.zeros(7, np.float32)
+        observation = Observation(np.full((32, 32, 3), 90, np.uint8), heard, still, still, 0.5)
         rates.append(float(np.mean([policy.act(observation, seed)[0, 2] for seed in range(8)])))
     error = curve[curve["name"] == "validation_action_error"]["value"].iloc[-1]
     return float(error), rates[0], rates[1]
