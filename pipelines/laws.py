@@ -109,6 +109,13 @@ def _mass_conserved(folder: Path, experiment: Experiment) -> Iterator[str]:
             yield f"episode {index}: {violation}"
 
 
+def _nothing_touched(folder: Path, experiment: Experiment) -> Iterator[str]:
+    summary = json.loads((folder / "summary.json").read_text())
+    if summary["collisions"]:
+        too_far_mm = -1e3 * summary["clearance_m_min"]
+        yield f"in {summary['collisions']} episodes arm or pitcher go {too_far_mm:.1f} mm too far"
+
+
 def curve_violations(curves: Mapping[str, "np.ndarray"], *, rate_hz: float, capacity_ml: float) -> Iterator[str]:
     """How the curves of one episode break the conservation of liquid, if they do."""
     import numpy as np
@@ -215,6 +222,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "audio_model": (_WEIGHTS,),
     "episodes": (
         Law("episode_lengths", "All curves and videos of an episode have its number of steps.", _episode_lengths),
+        Law("nothing_touched", "Arm and pitcher touch neither cup, table nor each other.", _nothing_touched),
         Law("mass_conserved", "No liquid appears or vanishes; no cup holds more than its capacity.", _mass_conserved),
     ),
     "audiovisual": _SOUND,

@@ -100,7 +100,7 @@ class PouringWorld:
         lip = start_lip_position_m(setup)
         start = LipPose(float(lip[1]), float(lip[2]), self.start_tilt_rad)
         self._arm = ArmMotion(self._model, self._data, workspace, start)
-        self._clearance = Clearance(self._model, self._data)
+        self._clearance = Clearance(self._model, self._data, setup)
         self._liquid = ParticleLiquid(
             pitcher=setup.pitcher,
             receiver=setup.receiver,

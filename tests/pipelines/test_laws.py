@@ -1,5 +1,6 @@
 """Each law holds on sound data and notices what is wrong."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,16 @@ def test_liquid_that_appears_or_vanishes_is_noticed(name: str, change: object, s
     curves = pour()
     curves[name] = change(curves[name])  # type: ignore[operator]
     assert any(sentence in violation for violation in broken(curves))
+
+
+@pytest.mark.parametrize(
+    ("collisions", "least_m", "sentences"),
+    [(0, 0.006, []), (2, -0.0081, ["in 2 episodes arm or pitcher go 8.1 mm too far"])],
+)
+def test_a_collision_is_noticed(tmp_path: Path, collisions: int, least_m: float, sentences: list[str]) -> None:
+    (tmp_path / "summary.json").write_text(json.dumps({"collisions": collisions, "clearance_m_min": least_m}))
+    law = next(law for law in LAWS["episodes"] if law.name == "nothing_touched")
+    assert list(law.broken(tmp_path, EXPERIMENT)) == sentences
 
 
 def trial(number: int, **changes: object) -> dict[str, object]:

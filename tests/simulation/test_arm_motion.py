@@ -15,6 +15,7 @@ from multigen_core.simulation.arm_motion import (
     LipPose,
     Workspace,
 )
+from multigen_core.simulation.gen3 import JOINT_SPEED_RAD_S, JOINTS
 from multigen_core.simulation.placement import mouth_centre_m, start_lip_position_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
 from multigen_core.simulation.scene import build_scene
@@ -84,6 +85,31 @@ def test_wild_actions_stay_below_the_joints_speed() -> None:
         now = arm.joints_rad.astype(float)
         assert (np.abs(now - before) / TICK_S < 1.5 * MAX_JOINT_SPEED_RAD_S).all()
         before = now
+
+
+def test_speeds_torques_and_angles_stay_within_the_data_sheet() -> None:
+    """In a whole pour of wild actions, at every step of the physics that is seen."""
+    setup = draw_setup(2, TRAINING_RANGES)
+    model = build_scene(setup)
+    data = mujoco.MjData(model)
+    mouth, lip = mouth_centre_m(setup), start_lip_position_m(setup)
+    workspace = Workspace(
+        x_m=float(mouth[0]),
+        y_m=(float(mouth[1]) - 0.12, float(mouth[1]) + 0.12),
+        z_m=(float(mouth[2]) + 0.005, float(mouth[2]) + 0.15),
+        least_tilt_rad=anywhere,
+    )
+    arm = ArmMotion(model, data, workspace, LipPose(float(lip[1]), float(lip[2]), START_TILT_RAD))
+    rng = np.random.default_rng(1)
+    torques_nm = np.array([joint.torque_nm for joint in JOINTS])
+    limits_rad = np.array([joint.limit_rad or np.inf for joint in JOINTS])
+    for _ in range(40):
+        twist = rng.uniform([-0.3, -0.3, -1.0], [0.3, 0.3, 1.5])
+        for _ in range(5):
+            arm.tick(twist)
+            assert (np.abs(data.qvel) <= JOINT_SPEED_RAD_S).all()
+            assert (np.abs(data.actuator_force) <= torques_nm).all()
+            assert (np.abs(data.qpos) <= limits_rad + 1e-3).all()
 
 
 def test_tilt_is_no_faster_than_its_limit_and_not_below_the_least() -> None:

@@ -4,7 +4,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from multigen_core.simulation.clearance import FAR_M, Clearance
+from multigen_core.containers import frustum
+from multigen_core.simulation.clearance import FAR_M, Clearance, distance_m
 from multigen_core.simulation.gen3 import HOME_RAD
 from multigen_core.simulation.placement import mouth_centre_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
@@ -23,7 +24,7 @@ def least_m(scene: tuple[mujoco.MjModel, mujoco.MjData], joints_rad: np.ndarray)
     model, data = scene
     data.qpos[:] = joints_rad
     mujoco.mj_forward(model, data)
-    return Clearance(model, data).least_m()
+    return Clearance(model, data, SETUP).least_m()
 
 
 def test_the_home_pose_is_free(scene: tuple[mujoco.MjModel, mujoco.MjData]) -> None:
@@ -56,5 +57,23 @@ def test_distance_shrinks_by_as_much_as_the_pitcher_comes_down(scene: tuple[mujo
         arm = ArmMotion(model, data, workspace, start)
         assert data.site(LIP_SITE).xpos[2] == pytest.approx(mouth[2] + above_m, abs=1e-3)
         assert arm.tilt_rad == pytest.approx(tilt_rad, abs=0.01)
-        seen.append(Clearance(model, data).least_m())
+        seen.append(Clearance(model, data, SETUP).least_m())
     assert seen[0] - seen[1] == pytest.approx(0.01, abs=2e-3)
+
+
+def test_distances_from_a_cylinder_are_those_of_geometry() -> None:
+    mug = frustum(
+        "mug",
+        bottom_radius_m=0.03,
+        top_radius_m=0.03,
+        height_m=0.1,
+        material="ceramic",
+        opaque=True,
+        color=(1.0, 1.0, 1.0),
+        wall_m=0.002,
+    )
+    points = np.array(
+        [(0.042, 0.0, 0.05), (0.0, 0.0, 0.11), (0.0, 0.031, 0.05), (0.035, 0.0, 0.104), (0.0, 0.0, -0.01)]
+    )
+    expected = [0.01, 0.01, -0.001, np.hypot(0.003, 0.004), 0.008]
+    assert distance_m(mug, points) == pytest.approx(expected, abs=1e-9)
