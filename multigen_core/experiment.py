@@ -18,6 +18,7 @@ __all__ = [
     "Champion",
     "Clips",
     "Compute",
+    "Epic",
     "Episodes",
     "Evaluation",
     "Experiment",
@@ -26,6 +27,7 @@ __all__ = [
     "Policy",
     "Sam2",
     "Segmenter",
+    "YouTube",
     "load",
     "override",
     "seed_for",
@@ -52,10 +54,34 @@ class Compute:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class YouTube:
+    """Which videos the source ``youtube`` downloads, and how politely."""
+
+    entries: str
+    """YAML or CSV file with the column ``id``, and if wanted ``start_s``, ``stop_s`` and ``licence``."""
+    cache: str
+    address: Annotated[str, Field(pattern=r"^https?://.*\{id\}")]
+    pause_s: NotNegative
+    rate_limit_kb_s: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Epic:
+    """Where the source ``epic`` finds annotations and videos, and which rows are pours."""
+
+    annotations: str
+    video_info: str
+    videos: str
+    verb_class: Annotated[int, Field(ge=0, strict=True)]
+    nouns: tuple[str, ...]
+    """Parts of a noun that make a pour one of a liquid; empty takes every pour."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Clips:
     """Which pours the audio model learns from."""
 
-    sources: tuple[Literal["reference", "local"], ...]
+    sources: tuple[Literal["reference", "local", "youtube", "epic"], ...]
     inbox: str
     """Folder of the local source, relative to the project root."""
     reference_count: Annotated[int, Field(ge=0, strict=True)]
@@ -65,6 +91,8 @@ class Clips:
     size_px: EvenPixels
     """Clips are kept with this short side."""
     validation_fraction: Fraction
+    youtube: YouTube
+    epic: Epic
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -24,7 +24,21 @@ __all__ = [
 
 CATALOGUE = "catalogue.parquet"
 QUARANTINE = "quarantine.parquet"
-REASONS = ("not_decodable", "no_video", "no_sound", "too_short", "no_pour")
+REASONS = (
+    "bad_annotation",
+    "missing_video",
+    "gone",
+    "private",
+    "age_restricted",
+    "blocked",
+    "unreachable",
+    "not_decodable",
+    "no_video",
+    "no_sound",
+    "too_short",
+    "no_pour",
+)
+"""In the order in which a candidate meets them: first what a source cannot bring, then what cannot be used."""
 
 
 def _times_agree(rows: pd.DataFrame) -> "pd.Series[bool]":

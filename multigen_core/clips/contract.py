@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from multigen_core.experiment import Experiment
 
-__all__ = ["Candidate", "ClipSource", "Media", "Truth"]
+__all__ = ["Candidate", "ClipSource", "Media", "Truth", "Unavailable"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,17 @@ class Candidate:
     location: str
     """Where it is, in the source's own terms: what a person would look for."""
     licence: str
+    start_s: float = 0.0
+    stop_s: float | None = None
+    """The part of the recording in which to look for a pour; None is to its end."""
+
+
+class Unavailable(Exception):
+    """A candidate that its source cannot bring here; ``reason`` is one of ``catalogue.REASONS``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -59,5 +70,11 @@ class ClipSource(Protocol):
     def discover(self) -> list[Candidate]:
         """All candidates, in the same order on every call. Raises UserError when the source cannot be reached."""
 
+    def funnel(self) -> dict[str, int]:
+        """How many there are after each step of :meth:`discover`, in order; the first is where it started from."""
+
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
-        """Brings one recording here; ``folder`` is for files that must be made or downloaded."""
+        """Brings one recording here; ``folder`` is for files that must be made anew.
+
+        Raises Unavailable when it cannot be had, which ends in the quarantine.
+        """

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from jaxtyping import Float32, UInt8
 from multigen_core import media
 from multigen_core.acoustics.pour_detection import PourInterval, find_pour
 from multigen_core.clips.catalogue import REASONS, write_catalogue, write_quarantine
-from multigen_core.clips.contract import Candidate, ClipSource, Media
+from multigen_core.clips.contract import Candidate, ClipSource, Media, Unavailable
 from multigen_core.clips.sources import configured_sources
 from multigen_core.compute import make_engine
 from multigen_core.errors import UserError
@@ -46,9 +46,10 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     """
     (out / "media").mkdir()
     (out / "truth").mkdir()
+    sources = configured_sources(experiment, inputs.root)
     jobs = [
         _Job(source=source, candidate=candidate, clips=experiment.clips, out=out)
-        for source in configured_sources(experiment, inputs.root)
+        for source in sources
         for candidate in source.discover()
     ]
     engine = make_engine(experiment.compute.engine, experiment.compute.workers)
@@ -68,7 +69,9 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     splits = _splits(recordings, experiment)
     rows = [{**outcome.row, "split": splits[name]} for outcome, name in zip(kept, recordings, strict=True)]
     catalogue = write_catalogue(out, rows)
-    return _summary(catalogue, quarantine, [outcome.onset_error_s for outcome in kept])
+    summary = _summary(catalogue, quarantine, [outcome.onset_error_s for outcome in kept])
+    summary["funnel"] = _funnel(sources, len(jobs), quarantine)
+    return summary
 
 
 @dataclass(frozen=True)
@@ -114,33 +117,36 @@ class _Cut:
 def _curate(job: _Job) -> _Kept | _Rejected:
     """Fetches, cuts and writes one candidate."""
     with tempfile.TemporaryDirectory() as scratch:
-        recording = job.source.fetch(job.candidate, Path(scratch))
         try:
-            cut = _cut(recording, job.clips)
+            recording = job.source.fetch(job.candidate, Path(scratch))
+            cut = _cut(recording, job.candidate, job.clips)
+        except Unavailable as problem:
+            return _rejected(job, problem.reason, math.nan)
         except _Unusable as problem:
-            return _Rejected(
-                {
-                    "source": job.source.name,
-                    "path": os.fsencode(job.candidate.location).decode(errors="replace"),
-                    "reason": problem.reason,
-                    "figure": problem.figure,
-                }
-            )
+            return _rejected(job, problem.reason, problem.figure)
         return _write(job, recording, cut)
 
 
-def _cut(recording: Media, clips: Clips) -> _Cut:
-    """The part of the recording around the beginning of its pour. Raises _Unusable."""
+def _rejected(job: _Job, reason: str, figure: float) -> _Rejected:
+    path = os.fsencode(job.candidate.location).decode(errors="replace")
+    return _Rejected({"source": job.source.name, "path": path, "reason": reason, "figure": figure})
+
+
+def _cut(recording: Media, candidate: Candidate, clips: Clips) -> _Cut:
+    """The part of the candidate around the beginning of its pour. Raises _Unusable."""
     try:
         info = media.probe(recording.video)
-        waveform = media.read_sound(recording.sound or recording.video)
+        part_s = (candidate.start_s, candidate.stop_s)
+        waveform = media.read_sound(recording.sound or recording.video, start_s=part_s[0], stop_s=part_s[1])
         if not info.has_video:
             raise _Unusable("no_video")
         if recording.sound is None and not info.has_sound:
             raise _Unusable("no_sound")
         sound_s = len(waveform) / SAMPLE_RATE_HZ
         # A sound file of its own has the length of the clip; some recorders leave the duration out.
-        promised_s = info.duration_s if info.duration_s > 0.0 and recording.sound is None else sound_s
+        promised_s = sound_s
+        if info.duration_s > 0.0 and recording.sound is None:
+            promised_s = max(min(part_s[1] or info.duration_s, info.duration_s) - part_s[0], 0.0)
         if sound_s < _LEAST_DECODED * promised_s:
             raise _Unusable("not_decodable")
         available_s = min(promised_s, sound_s)
@@ -150,7 +156,7 @@ def _cut(recording: Media, clips: Clips) -> _Cut:
         if pour is None:
             raise _Unusable("no_pour", _level_dbfs(waveform))
         start_s, count = _window(pour, available_s, clips)
-        frames = list(_resampled(recording.video, clips, start_s=start_s, count=count))
+        frames = list(_resampled(recording.video, clips, start_s=part_s[0] + start_s, count=count))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _Unusable("not_decodable") from error
     if len(frames) < count:
@@ -158,7 +164,8 @@ def _cut(recording: Media, clips: Clips) -> _Cut:
     samples = round(count / clips.fps * SAMPLE_RATE_HZ)
     first = round(start_s * SAMPLE_RATE_HZ)
     sound = waveform[first : first + samples]
-    return _Cut(frames, np.pad(sound, (0, samples - len(sound))), start_s, pour)
+    in_recording = replace(pour, start_s=part_s[0] + pour.start_s, stop_s=part_s[0] + pour.stop_s)
+    return _Cut(frames, np.pad(sound, (0, samples - len(sound))), part_s[0] + start_s, in_recording)
 
 
 def _window(pour: PourInterval, available_s: float, clips: Clips) -> tuple[float, int]:
@@ -251,6 +258,15 @@ def _summary(catalogue: pd.DataFrame, quarantine: pd.DataFrame, onset_errors_s: 
     known = [abs(error) for error in onset_errors_s if error is not None]
     summary["reference_onset_error_s_median"] = float(np.median(known)) if known else None
     return summary
+
+
+def _funnel(sources: Sequence[ClipSource], candidates: int, quarantine: pd.DataFrame) -> dict[str, Any]:
+    """How many are left after each step: first within the sources, then for every reason to be rejected."""
+    left, steps = candidates, {"candidates": candidates}
+    for reason in REASONS:
+        left -= int((quarantine["reason"] == reason).sum())
+        steps[f"without_{reason}"] = left
+    return {"sources": {source.name: source.funnel() for source in sources}, "steps": steps}
 
 
 def _level_dbfs(waveform: Float32[np.ndarray, " samples"]) -> float:

@@ -39,6 +39,9 @@ class LocalFolder:
         paths = (path.relative_to(self.inbox) for path in self.inbox.rglob("*") if _is_video(path))
         return [_candidate(path) for path in sorted(paths, key=Path.as_posix)]
 
+    def funnel(self) -> dict[str, int]:
+        return {"videos": len(self.discover())}
+
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         return Media(video=self.inbox / candidate.location)
 

@@ -52,6 +52,9 @@ class ReferenceClips:
             for k in range(len(self.seeds))
         ]
 
+    def funnel(self) -> dict[str, int]:
+        return {"rendered": len(self.seeds)}
+
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         seed = self.seeds[int(candidate.location)]
         setup = draw_setup(seed, _RANGES)

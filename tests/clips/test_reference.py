@@ -130,7 +130,15 @@ def test_the_same_seed_gives_the_same_bytes_on_any_engine(stage: tuple[Path, Sum
 def test_sources_have_names_and_steady_unique_candidates(tmp_path: Path) -> None:
     (tmp_path / "data" / "inbox").mkdir(parents=True)
     (tmp_path / "data" / "inbox" / "a_1_2.mp4").write_bytes(b"x")
-    experiment = small_experiment(sources=("reference", "local"))
+    (tmp_path / "data" / "inbox" / "youtube.yaml").write_text("- {id: abcDEF_-123}\n- {id: abcDEF_-124}\n")
+    epic = tmp_path / "data" / "epic"
+    epic.mkdir()
+    (epic / "EPIC_100_video_info.csv").write_text("video_id,duration\nP01_01,60\n")
+    (epic / "EPIC_100_train.csv").write_text(
+        "narration_id,video_id,start_timestamp,stop_timestamp,verb_class,noun\n"
+        "a,P01_01,00:00:05.0,00:00:08.0,9,water\nb,P01_01,00:00:45.0,00:00:48.0,9,water\n"
+    )
+    experiment = small_experiment(sources=tuple(source.name for source in SOURCES))
     sources = configured_sources(experiment, tmp_path)
     assert [source.name for source in sources] == [source.name for source in SOURCES]
     candidates = [candidate for source in sources for candidate in source.discover()]

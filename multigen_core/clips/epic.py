@@ -1,0 +1,184 @@
+"""Pours of EPIC-KITCHENS-100: the published annotations, and the videos a lab has on its disk.
+
+Rows of verb class 9 ("pour") whose noun is a liquid, widened to the length of a clip; what overlaps becomes one
+candidate. Damen et al., "Rescaling Egocentric Vision", IJCV 2022; annotations and videos are CC BY-NC 4.0.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from multigen_core.clips.contract import Candidate, Media, Unavailable
+from multigen_core.errors import MissingInput
+from multigen_core.experiment import Experiment
+
+__all__ = ["LICENCE", "EpicKitchens"]
+
+LICENCE = "CC BY-NC 4.0"
+SUFFIXES = (".MP4", ".mp4")
+_COLUMNS = ("narration_id", "video_id", "start_timestamp", "stop_timestamp", "verb_class", "noun")
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
+_BROKEN_TABLE = "annotations"
+_VIDEO_ID = re.compile(r"P\d{2}_\d{2,3}")
+
+
+@dataclass(frozen=True)
+class EpicKitchens:
+    """Annotation files and a folder of videos, ``<video id>.MP4`` in it or in any subfolder."""
+
+    name: ClassVar[str] = "epic"
+    annotations: Path
+    video_info: Path
+    videos: Path
+    verb_class: int
+    nouns: tuple[str, ...]
+    """One of these must be a part of the row's noun (``oil`` is one of ``oil:olive``); empty takes all."""
+    length_s: float
+
+    @classmethod
+    def configured(cls, experiment: Experiment, root: Path) -> "EpicKitchens":
+        epic = experiment.clips.epic
+        return cls(
+            annotations=root / epic.annotations,
+            video_info=root / epic.video_info,
+            videos=root / epic.videos,
+            verb_class=epic.verb_class,
+            nouns=epic.nouns,
+            length_s=experiment.clips.length_s,
+        )
+
+    def discover(self) -> list[Candidate]:
+        """Raises MissingInput when an annotation file is not there; a row that cannot be read stays a candidate."""
+        if _read_segments(self.annotations) is None:
+            return [Candidate("epic-annotations", _BROKEN_TABLE, str(self.annotations), LICENCE)]
+        wrong = [self._candidate(row.narration_id, row.video_id, None) for row in self._liquids() if not row.readable]
+        pours = [
+            self._candidate(f"{video_id}_{round(1000 * start_s)}", video_id, (start_s, stop_s))
+            for video_id, start_s, stop_s in self._merged()
+        ]
+        return [*wrong, *pours]
+
+    def funnel(self) -> dict[str, int]:
+        """Annotated segments, those that are pours, those of a liquid, candidates after merging, and videos here."""
+        merged = self._merged()
+        return {
+            "annotated": len(_read_segments(self.annotations) or ()),
+            "pours": len(self._pours()),
+            "liquids": len(self._liquids()),
+            "candidates": len(merged),
+            "videos_here": sum(self._video(video_id) is not None for video_id, _, _ in merged),
+        }
+
+    def fetch(self, candidate: Candidate, folder: Path) -> Media:
+        if candidate.source_id == _BROKEN_TABLE or candidate.stop_s is None:
+            raise Unavailable("bad_annotation")
+        video = self._video(candidate.source_id)
+        if video is None:
+            raise Unavailable("missing_video")
+        return Media(video=video)
+
+    def _candidate(self, name: object, video_id: object, part_s: tuple[float, float] | None) -> Candidate:
+        start_s, stop_s = part_s or (0.0, None)
+        readable = re.sub(r"[^A-Za-z0-9_]+", "-", str(name)).strip("-") or "row"
+        location = f"{video_id} {start_s:.2f}-{stop_s:.2f} s" if stop_s is not None else f"{name} in {video_id}"
+        return Candidate(f"epic-{readable}", str(video_id), location, LICENCE, start_s=start_s, stop_s=stop_s)
+
+    def _video(self, video_id: str) -> Path | None:
+        if not _VIDEO_ID.fullmatch(video_id):
+            return None
+        found = (path for suffix in SUFFIXES for path in sorted(self.videos.rglob(video_id + suffix)))
+        return next(found, None)
+
+    def _pours(self) -> "list[_Segment]":
+        rows = _read_segments(self.annotations) or ()
+        return [row for row in rows if row.verb_class == str(self.verb_class)]
+
+    def _liquids(self) -> "list[_Segment]":
+        wanted = set(self.nouns)
+        return [row for row in self._pours() if not wanted or wanted & set(row.noun.split(":"))]
+
+    def _merged(self) -> list[tuple[str, float, float]]:
+        """Video, start and stop [s]: widened to the clip's length within the video, overlapping ones joined."""
+        lengths_s = _read_lengths_s(self.video_info)
+        merged: list[tuple[str, float, float]] = []
+        for row in sorted(
+            (row for row in self._liquids() if row.readable), key=lambda row: (row.video_id, row.start_s)
+        ):
+            start_s, stop_s = self._widened(row, lengths_s.get(row.video_id, math.inf))
+            if merged and merged[-1][0] == row.video_id and start_s < merged[-1][2]:
+                start_s, stop_s = merged[-1][1], max(stop_s, merged.pop()[2])
+            merged.append((row.video_id, start_s, stop_s))
+        return merged
+
+    def _widened(self, row: "_Segment", video_s: float) -> tuple[float, float]:
+        missing_s = max(self.length_s - (row.stop_s - row.start_s), 0.0)
+        start_s = max(row.start_s - 0.5 * missing_s, 0.0)
+        stop_s = min(max(row.stop_s + 0.5 * missing_s, start_s + self.length_s), video_s)
+        return max(min(start_s, stop_s - self.length_s), 0.0), stop_s
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A row of the annotations."""
+
+    narration_id: str
+    video_id: str
+    start_s: float
+    """Not a number when the file says nonsense."""
+    stop_s: float
+    verb_class: str
+    noun: str
+
+    @property
+    def readable(self) -> bool:
+        return self.start_s < self.stop_s
+
+
+@lru_cache(maxsize=2)
+def _read_segments(path: Path) -> tuple[_Segment, ...] | None:
+    """All rows; None when the file is no table or lacks a column. Raises MissingInput when it is not there."""
+    _require_file("annotations", path)
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)[list(_COLUMNS)]
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError):
+        return None
+    return tuple(
+        _Segment(narration_id, video_id, _seconds(start), _seconds(stop), verb_class, noun)
+        for narration_id, video_id, start, stop, verb_class, noun in rows.itertuples(index=False)
+    )
+
+
+@lru_cache(maxsize=2)
+def _read_lengths_s(path: Path) -> dict[str, float]:
+    """Length of every video."""
+    _require_file("video_info", path)
+    try:
+        info = pd.read_csv(path)
+        return dict(zip(info["video_id"].astype(str), info["duration"].astype(float), strict=True))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise MissingInput(
+            f"clips.epic.video_info is {str(path)!r}, which has no columns video_id and duration: "
+            "take EPIC_100_video_info.csv"
+        ) from error
+
+
+def _require_file(key: str, path: Path) -> None:
+    if not path.is_file():
+        raise MissingInput(
+            f"clips.epic.{key} is {str(path)!r}, which is not there: put the file of EPIC-KITCHENS-100 there, "
+            "or take 'epic' out of clips.sources"
+        )
+
+
+def _seconds(clock: str) -> float:
+    """From ``HH:MM:SS.ss``; not a number when it is none."""
+    parts = _CLOCK.fullmatch(clock.strip())
+    if parts is None:
+        return float("nan")
+    hours, minutes, seconds = parts.groups()
+    return 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
