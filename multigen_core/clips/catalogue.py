@@ -68,6 +68,12 @@ CatalogueSchema = pa.DataFrameSchema(
         "onset_s": pa.Column(float, pa.Check.ge(0.0), description="first sound of the pour, in clip time"),
         "offset_s": pa.Column(float, pa.Check.gt(0.0), description="last sound of the pour, in clip time"),
         "level_dbfs": pa.Column(float, pa.Check.le(0.0), description="root mean square of the clip's sound"),
+        "air_column_error_m": pa.Column(
+            float,
+            pa.Check.ge(0.0),
+            nullable=True,
+            description="median error of the air column heard, where the receiver was measured",
+        ),
         "licence": pa.Column(str),
         "sha256": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"), description="of the recording's file"),
         "split": pa.Column(str, pa.Check.isin(["train", "validation"]), description="by recording"),

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from multigen_core.experiment import Experiment
 
-__all__ = ["Candidate", "ClipSource", "Media", "Truth", "Unavailable"]
+__all__ = ["Candidate", "ClipSource", "Measured", "Media", "Truth", "Unavailable"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,16 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The receiver of a real recording that shows one whole filling at constant flow, as somebody measured it."""
+
+    height_m: float
+    """Inside, from bottom to rim."""
+    radius_m: float
+    """Inside, at the rim."""
+
+
+@dataclass(frozen=True)
 class Media:
     """A recording on this machine."""
 
@@ -55,6 +65,7 @@ class Media:
     sound: Path | None = None
     """A file of its own; None when the sound is a track of the video."""
     truth: Truth | None = None
+    measured: Measured | None = None
 
 
 class ClipSource(Protocol):

@@ -16,6 +16,7 @@ import pandas as pd
 from jaxtyping import Float32, UInt8
 
 from multigen_core import media
+from multigen_core.acoustics.air_column import air_column_error_m
 from multigen_core.acoustics.pour_detection import PourInterval, find_pour
 from multigen_core.clips.catalogue import REASONS, write_catalogue, write_quarantine
 from multigen_core.clips.contract import Candidate, ClipSource, Media, Unavailable
@@ -112,6 +113,8 @@ class _Cut:
     start_s: float
     pour: PourInterval
     """In the time of the recording."""
+    air_column_error_m: float
+    """Not a number where nobody measured the receiver."""
 
 
 def _curate(job: _Job) -> _Kept | _Rejected:
@@ -165,7 +168,20 @@ def _cut(recording: Media, candidate: Candidate, clips: Clips) -> _Cut:
     first = round(start_s * SAMPLE_RATE_HZ)
     sound = waveform[first : first + samples]
     in_recording = replace(pour, start_s=part_s[0] + pour.start_s, stop_s=part_s[0] + pour.stop_s)
-    return _Cut(frames, np.pad(sound, (0, samples - len(sound))), part_s[0] + start_s, in_recording)
+    return _Cut(
+        frames=frames,
+        waveform=np.pad(sound, (0, samples - len(sound))),
+        start_s=part_s[0] + start_s,
+        pour=in_recording,
+        air_column_error_m=_air_column_error_m(recording, waveform),
+    )
+
+
+def _air_column_error_m(recording: Media, waveform: Float32[np.ndarray, " samples"]) -> float:
+    measured = recording.measured
+    if measured is None:
+        return math.nan
+    return air_column_error_m(waveform, height_m=measured.height_m, radius_m=measured.radius_m)
 
 
 def _window(pour: PourInterval, available_s: float, clips: Clips) -> tuple[float, int]:
@@ -218,6 +234,7 @@ def _write(job: _Job, recording: Media, cut: _Cut) -> _Kept:
         "onset_s": max(cut.pour.start_s - cut.start_s, 0.0),
         "offset_s": min(cut.pour.stop_s - cut.start_s, duration_s),
         "level_dbfs": _level_dbfs(cut.waveform),
+        "air_column_error_m": cut.air_column_error_m,
         "licence": job.candidate.licence,
         "sha256": file_sha256(recording.video),
     }
@@ -255,6 +272,8 @@ def _summary(catalogue: pd.DataFrame, quarantine: pd.DataFrame, onset_errors_s: 
     }
     summary |= {f"clips_{source}": int(count) for source, count in Counter(catalogue["source"]).items()}
     summary |= {f"quarantined_{reason}": int((quarantine["reason"] == reason).sum()) for reason in REASONS}
+    measured_m = catalogue["air_column_error_m"].dropna()
+    summary["air_column_error_m"] = float(measured_m.median()) if len(measured_m) else None
     known = [abs(error) for error in onset_errors_s if error is not None]
     summary["reference_onset_error_s_median"] = float(np.median(known)) if known else None
     return summary

@@ -1,13 +1,14 @@
 """Clips from a folder of videos, with all its subfolders."""
 
 import hashlib
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from multigen_core.clips.contract import Candidate, Media
+from multigen_core.clips.contract import Candidate, Measured, Media
 from multigen_core.errors import MissingInput
 from multigen_core.experiment import Experiment
 
@@ -43,7 +44,23 @@ class LocalFolder:
         return {"videos": len(self.discover())}
 
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
-        return Media(video=self.inbox / candidate.location)
+        video = self.inbox / candidate.location
+        return Media(video=video, measured=_measured(video.with_suffix(".json")))
+
+
+def _measured(path: Path) -> Measured | None:
+    """From a file beside the video, as "The Sound of Water" writes them: lengths in cm, for a filling at constant flow.
+
+    Any other JSON file says nothing about the receiver.
+    """
+    try:
+        said = json.loads(path.read_text())
+        sizes = said["measurements"]
+        measured = Measured(height_m=0.01 * float(sizes["net_height"]), radius_m=0.005 * float(sizes["diameter_top"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    steady = said.get("flow_rate_appx") == "constant" and said.get("shape") == "cylindrical"
+    return measured if steady and measured.height_m > 0.0 and measured.radius_m > 0.0 else None
 
 
 def _is_video(path: Path) -> bool:

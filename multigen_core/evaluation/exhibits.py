@@ -1,5 +1,6 @@
 """What the report shows and plays: clips with their masks, simulated pours with generated sound, trials in the lab."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,16 +102,23 @@ def _clip(row: Any, usable: bool, clips: Path, masks: Path) -> ClipExhibit:
         name=str(row.source_id),
         real=row.source != "reference",
         strip=data_uri(strip, ".png"),
-        spectrogram=data_uri(spectrogram(sound), ".png"),
+        spectrogram=data_uri(spectrogram(sound, heard_s=(row.onset_s, row.offset_s)), ".png"),
         video=file_uri(video),
         poster=_poster(frames),
         caption=(
             f"{row.duration_s:.1f} s from second {row.start_s:.1f}, "
             f"pour from {row.onset_s:.1f} to {row.offset_s:.1f} s, "
             f"{row.level_dbfs:.0f} dBFS, {row.split}, licence {row.licence}, "
-            f"masks {'usable' if usable else 'not usable: learned from its sound alone'}"
+            f"masks {'usable' if usable else 'not usable: learned from its sound alone'}{_air_column(row)}"
         ),
     )
+
+
+def _air_column(row: Any) -> str:
+    """What the dashed track is worth, where the cup was measured."""
+    if math.isnan(row.air_column_error_m):
+        return ""
+    return f"; air column heard to {100.0 * row.air_column_error_m:.1f} cm over the whole recording"
 
 
 def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:

@@ -8,15 +8,16 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from multigen_core.acoustics.tracker import track_resonance
 from multigen_core.evaluation.nmae import Score
 from multigen_core.evaluation.statistics import Interval
 from multigen_core.palette import COLORS
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
-from multigen_core.spectrogram import FLOOR, log_mel
+from multigen_core.spectrogram import FLOOR, log_mel, mel_filters
 
 __all__ = [
     "LABELS",
@@ -191,8 +192,13 @@ def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, y_l
     return sheet.png
 
 
-def spectrogram(waveform: Float32[np.ndarray, " samples"], *, width_in: float = 4.4) -> bytes:
-    """The log-mel spectrogram that the models see, time to the right, frequency upward."""
+def spectrogram(
+    waveform: Float32[np.ndarray, " samples"], *, width_in: float = 4.4, heard_s: tuple[float, float] | None = None
+) -> bytes:
+    """The log-mel spectrogram that the models see, time to the right, frequency upward.
+
+    With ``heard_s``, the resonance that is tracked from the first to the second moment is drawn over it.
+    """
     with _sheet(width_in, 1.5) as sheet:
         axes = sheet.axes()
         mel = log_mel(torch.from_numpy(waveform)).numpy()
@@ -205,9 +211,22 @@ def spectrogram(waveform: Float32[np.ndarray, " samples"], *, width_in: float = 
             vmax=float(max(mel.max(), -1.0)),
             extent=(0.0, len(waveform) / SAMPLE_RATE_HZ, 0.0, float(len(mel))),
         )
+        if heard_s is not None:
+            track = track_resonance(waveform)
+            pouring = (track.times_s >= heard_s[0]) & (track.times_s <= heard_s[1])
+            axes.plot(
+                track.times_s[pouring], _mel_band(track.f0_hz[pouring]), color="#7dd3fc", linewidth=0.9, linestyle="--"
+            )
         axes.set_xlabel("s")
         axes.set_ylabel("mel band")
     return sheet.png
+
+
+def _mel_band(frequency_hz: Float32[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+    """Where a frequency lies between the bands."""
+    bins_hz = np.linspace(0.0, SAMPLE_RATE_HZ / 2, mel_filters().shape[1])
+    centres_hz = bins_hz[mel_filters().argmax(dim=1).numpy()]
+    return np.interp(frequency_hz, centres_hz, np.arange(len(centres_hz)) + 0.5)
 
 
 def overlay_strip(

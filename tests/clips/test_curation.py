@@ -1,5 +1,6 @@
 """What the clips stage keeps, how it cuts it, and what it does with the rest."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from multigen_core.records import SAMPLE_RATE_HZ, Summary
 from multigen_core.storage import file_sha256
 from tests.clips import recordings
 from tests.clips.recordings import POUR_START_S, inputs_at, small_experiment, write_pour
+
+CYLINDER_CM = {"diameter_top": 7.0, "diameter_bottom": 7.0, "net_height": 12.0}
 
 
 def curate(root: Path, out: Path, experiment: Experiment) -> Summary:
@@ -140,6 +143,27 @@ def test_the_same_inbox_gives_the_same_bytes(inbox: Path, tmp_path: Path) -> Non
     assert len(digests[0]) == 4
 
 
+@pytest.mark.parametrize(
+    ("beside", "measured"),
+    [
+        ({"shape": "cylindrical", "flow_rate_appx": "constant", "measurements": CYLINDER_CM}, True),
+        ({"shape": "cylindrical", "flow_rate_appx": "variable", "measurements": CYLINDER_CM}, False),
+        ({"shape": "conical", "flow_rate_appx": "constant", "measurements": CYLINDER_CM}, False),
+        ({"shape": "cylindrical", "flow_rate_appx": "constant", "measurements": {"net_height": "tall"}}, False),
+        ([1, 2], False),
+    ],
+)
+def test_only_a_measured_cylinder_gets_an_air_column_error(
+    inbox: Path, tmp_path: Path, beside: object, measured: bool
+) -> None:
+    write_pour(inbox / "pour.mp4")
+    (inbox / "pour.json").write_text(json.dumps(beside))
+    summary = curate(tmp_path, tmp_path / "out", small_experiment())
+    (row,) = read_catalogue(tmp_path / "out").to_dict("records")
+    assert np.isnan(row["air_column_error_m"]) != measured
+    assert (summary["air_column_error_m"] is not None) == measured
+
+
 def test_a_missing_inbox_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match=r"clips\.inbox is .*data/inbox"):
         curate(tmp_path, tmp_path / "out", small_experiment())
@@ -170,4 +194,6 @@ def test_three_real_recordings_come_through(tmp_path: Path) -> None:
     expected = {"VID_20240116_230040": 0.4, "ayNzH0uygFw": 1.6, "biDn0Gi6V8U": 2.4}
     assert heard_s.to_dict() == pytest.approx(expected, abs=0.15)
     assert (rows["duration_s"] == 6.0).all()
+    assert summary["air_column_error_m"] < 0.005
+    assert rows["air_column_error_m"].notna().sum() == 1
     assert rows.loc["ayNzH0uygFw", "width_px"] == 114

@@ -112,6 +112,7 @@ def _clips(folder: Path) -> None:
                 "onset_s": 0.2,
                 "offset_s": 1.8,
                 "level_dbfs": -20.0,
+                "air_column_error_m": 0.004 if source == "local" else float("nan"),
                 "licence": "CC0",
                 "sha256": "0" * 64,
                 "split": "train",
