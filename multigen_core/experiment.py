@@ -41,6 +41,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 EvenPixels = Annotated[int, Field(ge=32, multiple_of=16, strict=True)]
 Ablation = Literal["vision", "vision_audio", "vision_noise"]
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Of a training's products; ``auto``: bfloat16 where the processor multiplies it by itself, float32 elsewhere."""
 ShardName = Annotated[str, Field(pattern=r"^\d{3}$")]
 
 
@@ -104,6 +106,7 @@ class Segmenter:
     steps: Count
     batch: Count
     learning_rate: Positive
+    precision: Precision
     width: Count
 
 
@@ -182,6 +185,7 @@ class Policy:
     steps: Count
     batch: Count
     learning_rate: Positive
+    precision: Precision
     ema: Fraction
     audio_window_s: Positive
     chunk: Count

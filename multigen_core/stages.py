@@ -70,7 +70,7 @@ STAGES: tuple[Stage, ...] = (
         "multigen_core.masks.segmenter:run",
         "models/segmenter",
         params=("segmenter", "masks"),
-        code=("simulation", "masks", "containers.py", "media.py", "palette.py"),
+        code=("simulation", "masks", "containers.py", "media.py", "palette.py", "precision.py"),
     ),
     Stage(
         "masks",
@@ -78,7 +78,7 @@ STAGES: tuple[Stage, ...] = (
         "data/masks",
         inputs=("clips", "segmenter"),
         params=("masks", "clips"),
-        code=("masks", "media.py", "palette.py"),
+        code=("masks", "media.py", "palette.py", "precision.py"),
     ),
     Stage(
         "audio_model",
@@ -128,7 +128,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("audiovisual", "noise_augmented"),
         partitions="ablation",
         params=("policy",),
-        code=("policy", "dataset", "containers.py", "media.py", "spectrogram.py"),
+        code=("policy", "dataset", "containers.py", "media.py", "precision.py", "spectrogram.py"),
     ),
     Stage(
         "evaluation",
@@ -146,6 +146,7 @@ STAGES: tuple[Stage, ...] = (
             "containers.py",
             "media.py",
             "palette.py",
+            "precision.py",
             "spectrogram.py",
         ),
     ),

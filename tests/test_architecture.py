@@ -32,6 +32,7 @@ NOUNS = {
     "compute",
     "media",
     "palette",
+    "precision",
     "spectrogram",
 }
 """Modules at the very bottom: everybody may import them, and they import only one another."""

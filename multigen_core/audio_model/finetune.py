@@ -103,7 +103,7 @@ class FlowMatching(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self.learning_rate, betas=(0.9, 0.95), weight_decay=1e-6
+            self.network.parameters(), lr=self.learning_rate, betas=(0.9, 0.95), weight_decay=1e-6, fused=True
         )
         warm_up = max(1, round(_WARM_UP * self.steps))
 

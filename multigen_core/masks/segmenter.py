@@ -19,6 +19,7 @@ from multigen_core.masks.agreement import intersection_over_union
 from multigen_core.masks.augmentation import augment
 from multigen_core.masks.training_frames import LabelledFrames, SceneItem, render_scene
 from multigen_core.masks.unet import PocketUNet, UNetProvider, save_unet
+from multigen_core.precision import lightning_precision
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
 
@@ -91,6 +92,7 @@ def fit(
         accelerator="auto",
         devices=1,
         max_steps=params.steps,
+        precision=lightning_precision(params.precision),
         callbacks=[watcher],
         logger=False,
         enable_checkpointing=False,
@@ -137,7 +139,7 @@ class _Training(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         rate, steps = self._params.learning_rate, self._params.steps
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=1e-4)
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=1e-4, fused=True)
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -27,6 +27,7 @@ from multigen_core.experiment import Policy as PolicyParams
 from multigen_core.policy.augmentation import augmented
 from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
 from multigen_core.policy.normaliser import Normaliser
+from multigen_core.precision import lightning_precision
 from multigen_core.progress import Progress
 from multigen_core.records import ACTION_SPEC, Summary
 
@@ -112,6 +113,7 @@ def train(
             accelerator="auto",
             devices=1,
             max_steps=params.steps,
+            precision=lightning_precision(params.precision),
             val_check_interval=max(1, params.steps // _VALIDATIONS),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -160,7 +162,7 @@ class Training(lightning.LightningModule):
         self.log_dict(figures, batch_size=len(noise))
 
     def configure_optimizers(self) -> Any:
-        optimiser = torch.optim.AdamW(self.parameters(), lr=self._params.learning_rate, weight_decay=1e-4, foreach=True)
+        optimiser = torch.optim.AdamW(self.parameters(), lr=self._params.learning_rate, weight_decay=1e-4, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, self._params.learning_rate, total_steps=self._params.steps + 1, pct_start=_WARM_UP
         )
