@@ -17,13 +17,14 @@ import numpy as np
 
 from benchmarks.peers import newton_sim_s_per_cpu_s, spheres_rgb_ms, spheres_sim_s_per_cpu_s
 from multigen_core.compute import make_engine
-from multigen_core.containers import Container, frustum
+from multigen_core.containers import frustum
 from multigen_core.dataset.lerobot import write_shard
 from multigen_core.experiment import Episodes, Experiment
 from multigen_core.progress import Silent
 from multigen_core.records import Episode
 from multigen_core.simulation import particle_kernels as kernels
 from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.liquid_laws import mean_height_level_m, wall_crossings
 from multigen_core.simulation.placement import pitcher_pose
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
 from multigen_core.simulation.rollout import roll_out
@@ -127,30 +128,12 @@ def _physics(config: Episodes, *, particle_ml: float) -> _Physics:
         before_s = time.process_time()
         liquid.advance(pose, POSE_S)
         cpu_s += time.process_time() - before_s
-        crossings += _crossings(liquid, kernels.PITCHER, JUG, pose) + _crossings(
+        crossings += wall_crossings(liquid, kernels.PITCHER, JUG, pose) + wall_crossings(
             liquid, kernels.RECEIVER, CUP, standing
         )
     heights = liquid.positions_m[liquid.regions[1] == kernels.INSIDE, 2] - bottom_m[2]
     wanted_m = CUP.level_at(liquid.census().in_receiver_ml * 1e-6)
-    return _Physics(POUR_S / cpu_s, _level_m(heights, CUP) / wanted_m - 1.0, crossings)
-
-
-def _crossings(liquid: ParticleLiquid, body: int, cup: Container, pose: np.ndarray) -> int:
-    """Particles that the solver takes to be inside although they are not, or the other way round."""
-    local = (liquid.positions_m - pose[:3, 3]) @ pose[:3, :3]
-    radial, heights, region = np.hypot(local[:, 0], local[:, 1]), local[:, 2], liquid.regions[body]
-    wall, slack = np.interp(heights, *np.array(cup.profile).T), 0.6 * cup.wall_m
-    escaped = (region == kernels.INSIDE) & ((radial > wall + slack) | (heights < -slack))
-    within = (heights > slack) & (heights < cup.height_m) & (radial < wall - slack)
-    return int(np.sum(escaped | ((region == kernels.OUTSIDE) & within)))
-
-
-def _level_m(heights_m: np.ndarray, cup: Container) -> float:
-    """Level at which a filling has its centre of mass where the particles have it."""
-    levels = np.linspace(1e-4, cup.height_m, 500)
-    volumes = np.array([cup.volume_at(level) for level in levels])
-    middles = np.cumsum(np.diff(volumes, prepend=0.0) * levels) / volumes
-    return float(np.interp(heights_m.mean(), middles, levels))
+    return _Physics(POUR_S / cpu_s, mean_height_level_m(heights, CUP) / wanted_m - 1.0, crossings)
 
 
 def _drawing(experiment: Experiment) -> tuple[float, float]:

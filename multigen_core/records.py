@@ -100,6 +100,8 @@ class Episode:
     """Rate at which liquid arrives in the receiver, averaged over the step before ``t``."""
     level_m: Float32[np.ndarray, " T"]
     """Height of the liquid above the receiver's inner bottom."""
+    fall_height_m: Float32[np.ndarray, " T"]
+    """From the pouring lip down to the liquid."""
     goal_fraction: float
     """What was asked for, as a fraction of the receiver's capacity."""
     receiver: Container

@@ -70,7 +70,7 @@ STAGES: tuple[Stage, ...] = (
         "multigen_core.masks.segmenter:run",
         "models/segmenter",
         params=("segmenter", "masks"),
-        code=("simulation", "masks", "containers.py", "media.py", "palette.py", "precision.py"),
+        code=("simulation", "masks", "containers.py", "media.py", "palette.py", "trainer.py"),
     ),
     Stage(
         "masks",
@@ -78,7 +78,7 @@ STAGES: tuple[Stage, ...] = (
         "data/masks",
         inputs=("clips", "segmenter"),
         params=("masks", "clips"),
-        code=("masks", "media.py", "palette.py", "precision.py"),
+        code=("masks", "media.py", "palette.py", "trainer.py"),
     ),
     Stage(
         "audio_model",
@@ -86,7 +86,7 @@ STAGES: tuple[Stage, ...] = (
         "models/audio",
         inputs=("clips", "masks"),
         params=("audio_model", "clips"),
-        code=("audio_model", "media.py", "palette.py", "spectrogram.py"),
+        code=("audio_model", "media.py", "palette.py", "spectrogram.py", "trainer.py"),
     ),
     Stage(
         "episodes",
@@ -102,7 +102,16 @@ STAGES: tuple[Stage, ...] = (
         "data/audiovisual/shard={partition}",
         inputs=("episodes", "audio_model"),
         partitions="shard",
-        code=("dub", "audio_model", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py"),
+        code=(
+            "dub",
+            "audio_model",
+            "dataset",
+            "containers.py",
+            "media.py",
+            "palette.py",
+            "spectrogram.py",
+            "trainer.py",
+        ),
     ),
     Stage(
         "noise_augmented",
@@ -119,7 +128,16 @@ STAGES: tuple[Stage, ...] = (
         "reports/audio",
         inputs=("audio_model", "audiovisual", "noise_augmented"),
         params=("audio_report",),
-        code=("acoustics", "audio_model", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py"),
+        code=(
+            "acoustics",
+            "audio_model",
+            "dataset",
+            "containers.py",
+            "media.py",
+            "palette.py",
+            "spectrogram.py",
+            "trainer.py",
+        ),
     ),
     Stage(
         "policy",
@@ -128,7 +146,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("audiovisual", "noise_augmented"),
         partitions="ablation",
         params=("policy",),
-        code=("policy", "dataset", "containers.py", "media.py", "precision.py", "spectrogram.py"),
+        code=("policy", "dataset", "containers.py", "media.py", "spectrogram.py", "trainer.py"),
     ),
     Stage(
         "evaluation",
@@ -146,8 +164,8 @@ STAGES: tuple[Stage, ...] = (
             "containers.py",
             "media.py",
             "palette.py",
-            "precision.py",
             "spectrogram.py",
+            "trainer.py",
         ),
     ),
     Stage(

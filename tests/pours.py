@@ -52,6 +52,7 @@ def made_up_episode(seed: int = 0, *, steps: int = 24, size_px: int = 32, goal_f
         spilled_ml=np.zeros(steps, np.float32),
         flow_ml_s=np.gradient(poured_ml, 0.1).astype(np.float32),
         level_m=level_m.astype(np.float32),
+        fall_height_m=(receiver.height_m + 0.04 - level_m).astype(np.float32),
         goal_fraction=goal_fraction,
         receiver=receiver,
         pitcher=made_up_cup("pitcher", height_m=0.15, opaque=False),

@@ -32,7 +32,7 @@ NOUNS = {
     "compute",
     "media",
     "palette",
-    "precision",
+    "trainer",
     "spectrogram",
 }
 """Modules at the very bottom: everybody may import them, and they import only one another."""

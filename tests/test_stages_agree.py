@@ -70,7 +70,7 @@ def test_shared_modules_that_decide_bytes_are_listed(stage: Stage) -> None:
     text = "".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
     used = {
         f"{name}.py"
-        for name in ("containers", "media", "palette", "precision", "spectrogram")
+        for name in ("containers", "media", "palette", "trainer", "spectrogram")
         if f"from multigen_core.{name} import" in text or f"from multigen_core import {name}" in text
     }
     assert used == {name for name in stage.code if name.endswith(".py")}

@@ -33,6 +33,7 @@ from multigen_core.errors import UserError
 from multigen_core.experiment import AudioModel, Experiment, seed_for
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
+from multigen_core.trainer import trainer_for
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
@@ -206,17 +207,8 @@ def fit(
     module = FlowMatching(network, steps=params.steps, learning_rate=params.learning_rate)
     validation = list(islice(crops(held_out, normaliser, params, seed=seed + 1, dropout=0.0), _VALIDATION_BATCHES))
     watcher = _Watcher(validation, steps=params.steps, progress=progress)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=1,
-        max_steps=params.steps,
-        gradient_clip_val=1.0,
-        callbacks=[watcher],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    # In float32: attention and narrow layers gain nothing from bfloat16 on a CPU.
+    trainer = trainer_for(params.steps, callbacks=[watcher], gradient_clip_val=1.0)
     trainer.fit(module, crops(training, normaliser, params, seed=seed, dropout=params.condition_dropout))
     return PocketAudioModel(module.average.cpu(), normaliser), pd.DataFrame(watcher.rows)
 

@@ -43,8 +43,6 @@ __all__ = ["CONDITIONS", "EpisodeSounds", "physical_sound", "run", "truth_of"]
 
 CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
 _SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "loudness_bias_db", "onset_lag_s", "lag_s")
-_LIP_ABOVE_RIM_M = 0.05
-"""Episodes do not record how high the lip is held; this is the middle of the range."""
 _EXAMPLES = 3
 """Episodes with a picture and sound files."""
 
@@ -99,14 +97,14 @@ def truth_of(episode: Episode) -> PourTruth:
 
 
 def physical_sound(episode: Episode, *, seed: int) -> Waveform:
-    """What a microphone would hear: the episode's true flow and level in a room drawn from ``seed``."""
+    """What a microphone would hear: the episode's true flow, level and fall in a room drawn from ``seed``."""
     rng = np.random.default_rng(seed)
     receiver = episode.receiver
     return synthesise(
         draw_sound_scene(rng, receiver.material, TRAINING_SOUND_RANGES),
         flow_ml_s=episode.flow_ml_s,
         air_column_m=np.maximum(episode.air_column_m, 0.0),
-        fall_height_m=_LIP_ABOVE_RIM_M + np.maximum(episode.air_column_m, 0.0),
+        fall_height_m=episode.fall_height_m,
         radius_m=receiver.mouth_radius_m,
         height_m=receiver.height_m,
         seed=int(rng.integers(2**63)),

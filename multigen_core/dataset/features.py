@@ -62,6 +62,7 @@ def episode_columns(episode: Episode) -> dict[str, Float32[np.ndarray, "T *dims"
         "spilled_ml": episode.spilled_ml,
         "flow_ml_s": episode.flow_ml_s,
         "level_m": episode.level_m,
+        "fall_height_m": episode.fall_height_m,
     }
 
 

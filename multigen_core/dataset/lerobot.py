@@ -193,6 +193,7 @@ class Shard:
             spilled_ml=columns["spilled_ml"],
             flow_ml_s=columns["flow_ml_s"],
             level_m=columns["level_m"],
+            fall_height_m=columns["fall_height_m"],
             goal_fraction=pour["goal_fraction"],
             receiver=Container.from_json(pour["receiver"]),
             pitcher=Container.from_json(pour["pitcher"]),

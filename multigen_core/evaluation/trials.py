@@ -26,7 +26,7 @@ from multigen_core.simulation.randomisation import TRAINING_RECEIVERS
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["AVERAGE_CAPACITY_ML", "VIDEOS", "run"]
+__all__ = ["AVERAGE_CAPACITY_ML", "VIDEOS", "Job", "carry_out", "run", "trial_row"]
 
 AVERAGE_CAPACITY_ML = float(np.mean([cup.capacity_ml for cup in TRAINING_RECEIVERS]))
 """What the blind reference takes every cup for."""
@@ -37,7 +37,7 @@ _WATCHABLE_PX = 192
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """One trial, as a worker process receives it."""
 
     trial: int
@@ -53,7 +53,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     evaluation, ablation = experiment.evaluation, str(inputs.partition)
     (out / VIDEOS).mkdir()
     jobs = [
-        _Job(
+        Job(
             trial=trial,
             task=task,
             policy=inputs.one("policy"),
@@ -64,8 +64,8 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         for trial, task in enumerate(plan(experiment))
     ]
     engine = make_engine(experiment.compute.engine, experiment.compute.workers)
-    pours = engine.map(_carry_out, jobs, progress, "trials")
-    trials = [_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
+    pours = engine.map(carry_out, jobs, progress, "trials")
+    trials = [trial_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
     write_trials(out, trials)
     progress.say(_decision_times(pours))
     return summarise(
@@ -81,7 +81,8 @@ def _policy(folder: Path) -> Policy:
     return load_policy(folder)
 
 
-def _carry_out(job: _Job) -> Pour:
+def carry_out(job: Job) -> Pour:
+    """One trial in the emulated lab; writes its video where the job asks for one."""
     policy = _policy(job.policy)
     lab = EmulatedLab(
         job.episodes,
@@ -96,7 +97,8 @@ def _carry_out(job: _Job) -> Pour:
     return result
 
 
-def _row(job: _Job, result: Pour, ablation: str) -> Trial:
+def trial_row(job: Job, result: Pour, ablation: str) -> Trial:
+    """What is kept of a trial."""
     receiver = job.task.receiver
     return Trial(
         trial=job.trial,

@@ -19,9 +19,9 @@ from multigen_core.masks.agreement import intersection_over_union
 from multigen_core.masks.augmentation import augment
 from multigen_core.masks.training_frames import LabelledFrames, SceneItem, render_scene
 from multigen_core.masks.unet import PocketUNet, UNetProvider, save_unet
-from multigen_core.precision import lightning_precision
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
+from multigen_core.trainer import trainer_for
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
@@ -88,17 +88,7 @@ def fit(
         # Channels last: a fifth faster on a CPU's convolutions.
         network: PocketUNet = PocketUNet(params.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     watcher = _Watcher(params.steps, progress)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=1,
-        max_steps=params.steps,
-        precision=lightning_precision(params.precision),
-        callbacks=[watcher],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = trainer_for(params.steps, callbacks=[watcher], precision=params.precision)
     trainer.fit(_Training(network, params), _Batches(images, masks, params.batch, seed))
     return network.cpu(), pd.DataFrame(watcher.rows)
 

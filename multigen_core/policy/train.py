@@ -27,9 +27,9 @@ from multigen_core.experiment import Policy as PolicyParams
 from multigen_core.policy.augmentation import augmented
 from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
 from multigen_core.policy.normaliser import Normaliser
-from multigen_core.precision import lightning_precision
 from multigen_core.progress import Progress
 from multigen_core.records import ACTION_SPEC, Summary
+from multigen_core.trainer import trainer_for
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
@@ -109,19 +109,13 @@ def train(
         torch.manual_seed(seed)
         training = Training(DiffusionNetwork(config, Normaliser.fit(windows)), params)
         recorder = _Recorder(progress, params.steps)
-        trainer = lightning.Trainer(
-            accelerator="auto",
-            devices=1,
-            max_steps=params.steps,
-            precision=lightning_precision(params.precision),
+        trainer = trainer_for(
+            params.steps,
+            callbacks=[_averaging(params.ema), recorder],
+            precision=params.precision,
             val_check_interval=max(1, params.steps // _VALIDATIONS),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
-            callbacks=[_averaging(params.ema), recorder],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
             deterministic="warn",
         )
         trainer.fit(training, _Drawn(windows, params, seed), _HeldOut(unseen, params.batch, seed))

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32
 
 from multigen_core.errors import UserError
 from multigen_core.simulation.gen3 import HOME_RAD, JOINT_NAMES
-from multigen_core.simulation.scene import LIP_SITE, PITCHER_BODY
+from multigen_core.simulation.vessels import LIP_SITE, PITCHER_BODY
 
 __all__ = ["MAX_JOINT_SPEED_RAD_S", "MAX_LIP_SPEED_M_S", "MAX_TILT_RATE_RAD_S", "ArmMotion", "LipPose", "Workspace"]
 

@@ -11,8 +11,9 @@ from jaxtyping import Float
 
 from multigen_core.containers import Container
 from multigen_core.simulation.gen3 import BASE, FLANGE_BODY, JOINTS, TOOL_BODY
-from multigen_core.simulation.scene import PITCHER_BODY, PITCHER_GEOM, RECEIVER_BODY, RECEIVER_GEOM, TABLE_GEOM
+from multigen_core.simulation.scene import TABLE_GEOM
 from multigen_core.simulation.setup import PourSetup
+from multigen_core.simulation.vessels import PITCHER_BODY, PITCHER_GEOM, RECEIVER_BODY, RECEIVER_GEOM
 
 __all__ = ["Clearance", "distance_m"]
 

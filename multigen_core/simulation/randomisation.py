@@ -90,6 +90,11 @@ class Ranges:
     """Narrow: how loud and how high a pour sounds depends on the true size of the cup."""
     camera_aim_m: Interval
     """Offset of the aim, right and up."""
+    camera_exposure_ev: Interval
+    camera_blur: Interval
+    """Share of the image's side."""
+    camera_noise: Interval
+    """Of full scale."""
     clutter: tuple[int, int]
     """Fewest and most objects on the table."""
     color_jitter: float
@@ -126,6 +131,9 @@ TRAINING_RANGES = Ranges(
     camera_roll_deg=(-3.0, 3.0),
     camera_field_m=(0.31, 0.37),
     camera_aim_m=(-0.015, 0.015),
+    camera_exposure_ev=(-0.4, 0.4),
+    camera_blur=(0.0, 0.006),
+    camera_noise=(0.0, 0.025),
     clutter=(0, 5),
     color_jitter=0.06,
 )
@@ -144,21 +152,29 @@ _PITCHER_FILL = 0.85
 """A pitcher is never fuller than this, nor fuller than this fraction of what it holds at its first tilt."""
 
 
-def draw_setup(seed: int, ranges: Ranges) -> PourSetup:
+def draw_setup(seed: int, ranges: Ranges, *, goal_ml: float | None = None) -> PourSetup:
     """The pour of a seed: the same seed and ranges give the same setup.
 
-    Raises UserError when no pitcher of the ranges can hold enough for the goal that was drawn.
+    ``goal_ml`` asks for an amount instead of the fraction that would be drawn. Raises UserError when the receiver
+    cannot hold it, or when no pitcher of the ranges can hold enough for the goal.
     """
     rng = np.random.default_rng(seed)
     scene = _draw_scene(rng, ranges)
     receiver = _vary_receiver(rng, _choose(rng, ranges.receivers), ranges)
     liquid = _vary_liquid(rng, _choose(rng, ranges.liquids), ranges)
+    drawn_ml = _uniform(rng, ranges.goal_fraction) * receiver.capacity_ml
+    goal_ml = drawn_ml if goal_ml is None else goal_ml
+    if not 0.0 < goal_ml <= receiver.capacity_ml:
+        raise UserError(
+            f"the goal is {goal_ml:g} ml: {receiver.name!r} holds {receiver.capacity_ml:.0f} ml; ask for more than 0"
+            " and at most that"
+        )
     setup = PourSetup(
         receiver=receiver,
         pitcher=ranges.pitchers[0],
         liquid=liquid,
         initial_ml=0.0,
-        goal_fraction=_uniform(rng, ranges.goal_fraction),
+        goal_fraction=goal_ml / receiver.capacity_ml,
         lip_offset=(0.0, 0.0),
         scene=scene,
         seed=seed,
@@ -204,6 +220,8 @@ def _draw_scene(rng: np.random.Generator, ranges: Ranges) -> SceneDraw:
     receiver_xy_m = (_uniform(rng, ranges.receiver_x_m), _uniform(rng, ranges.receiver_y_m))
     number_of_lights = int(rng.integers(ranges.lights[0], ranges.lights[1] + 1))
     number_of_objects = int(rng.integers(ranges.clutter[0], ranges.clutter[1] + 1))
+    # A stream of its own: what a sensor does moves no other draw.
+    (sensor_rng,) = rng.spawn(1)
     return SceneDraw(
         receiver_xy_m=receiver_xy_m,
         table=_draw_surface(rng, ranges.table_textures, (0.15, 0.5), ranges),
@@ -217,6 +235,9 @@ def _draw_scene(rng: np.random.Generator, ranges: Ranges) -> SceneDraw:
             roll_deg=_uniform(rng, ranges.camera_roll_deg),
             field_m=_uniform(rng, ranges.camera_field_m),
             aim_offset_m=(_uniform(rng, ranges.camera_aim_m), _uniform(rng, ranges.camera_aim_m)),
+            exposure_ev=_uniform(sensor_rng, ranges.camera_exposure_ev),
+            blur=_uniform(sensor_rng, ranges.camera_blur),
+            noise=_uniform(sensor_rng, ranges.camera_noise),
         ),
         clutter=tuple(_draw_clutter(rng, receiver_xy_m) for _ in range(number_of_objects)),
         arm_color=_gray(_uniform(rng, (0.55, 0.92))),

@@ -15,14 +15,9 @@ from jaxtyping import UInt8
 
 from multigen_core.errors import MissingExtra
 from multigen_core.palette import Palette
-from multigen_core.simulation.scene import (
-    CAMERA,
-    LIQUID_GEOM,
-    PITCHER_GEOM,
-    RECEIVER_GEOM,
-    RECEIVER_GROUP,
-)
+from multigen_core.simulation.scene import CAMERA
 from multigen_core.simulation.surface import EMPTY_MESH, LiquidMesh
+from multigen_core.simulation.vessels import LIQUID_GEOM, PITCHER_GEOM, RECEIVER_GEOM, RECEIVER_GROUP
 
 __all__ = ["SceneRenderer", "require_rendering"]
 

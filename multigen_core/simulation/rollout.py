@@ -83,6 +83,7 @@ def _episode(setup: PourSetup, style: Style, recorder: _Recorder, config: Episod
         spilled_ml=recorder.column("spilled_ml"),
         flow_ml_s=recorder.column("flow_ml_s"),
         level_m=recorder.column("level_m"),
+        fall_height_m=recorder.column("fall_height_m"),
         goal_fraction=setup.goal_fraction,
         receiver=setup.receiver,
         pitcher=setup.pitcher,

@@ -53,6 +53,12 @@ class CameraDraw:
     """Width of the square image at the distance of the receiver."""
     aim_offset_m: tuple[float, float]
     """Right and up, from the middle of the pouring place to the point the camera looks at."""
+    exposure_ev: float
+    """Stops above (brighter) or below the right one."""
+    blur: float
+    """Standard deviation of the lens's blur, as a share of the image's side."""
+    noise: float
+    """Standard deviation of the sensor's noise in white, of full scale."""
 
 
 @dataclass(frozen=True)

@@ -20,21 +20,21 @@ from multigen_core.simulation.placement import (
     receiver_position_m,
 )
 from multigen_core.simulation.renderer import SceneRenderer
-from multigen_core.simulation.scene import (
+from multigen_core.simulation.scene import add_surroundings, empty_spec
+from multigen_core.simulation.sensor import sensed
+from multigen_core.simulation.setup import PourSetup, Rgb
+from multigen_core.simulation.stream import LIP_SPEED_M_S, fall_time_s, falling_stream
+from multigen_core.simulation.surface import LiquidMesh, joined, revolved_body
+from multigen_core.simulation.tilted import tilted_body
+from multigen_core.simulation.vessels import (
     GRIP_WIDTH_M,
     PITCHER_BODY,
     PITCHER_GEOM,
     add_container,
     add_grip,
     add_lip,
-    add_surroundings,
-    empty_spec,
     grip_in_pitcher,
 )
-from multigen_core.simulation.setup import PourSetup, Rgb
-from multigen_core.simulation.stream import LIP_SPEED_M_S, fall_time_s, falling_stream
-from multigen_core.simulation.surface import LiquidMesh, joined, revolved_body
-from multigen_core.simulation.tilted import tilted_body
 
 __all__ = ["Frame", "TabletopPour"]
 
@@ -70,6 +70,7 @@ class TabletopPour:
         self._data = mujoco.MjData(model)
         self._model = model
         self._renderer = SceneRenderer(model, self._data, size_px)
+        self._shots = 0
 
     def lip_position_m(self, tilt_rad: float) -> Float[np.ndarray, "3"]:
         """Where the lip is at a tilt: over the receiver, or off to its side while there is no room for the pitcher."""
@@ -105,7 +106,9 @@ class TabletopPour:
             self._stream(lip_m, level_m, flow_ml_s),
         )
         plain, amodal = self._renderer.masks(mesh)
-        return Frame(rgb=self._renderer.rgb(mesh), plain=plain, amodal=amodal)
+        self._shots += 1
+        picture = sensed(self._renderer.rgb(mesh), setup.scene.camera, seed=(setup.seed, self._shots))
+        return Frame(rgb=picture, plain=plain, amodal=amodal)
 
     def close(self) -> None:
         """Frees the graphics."""

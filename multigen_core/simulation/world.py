@@ -22,6 +22,7 @@ from multigen_core.simulation.placement import (
 )
 from multigen_core.simulation.renderer import SceneRenderer
 from multigen_core.simulation.scene import build_scene
+from multigen_core.simulation.sensor import sensed
 from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.stream import LIP_SPEED_M_S, falling_stream
 from multigen_core.simulation.surface import LiquidMesh, joined, particles_to_mesh, revolved_body
@@ -151,8 +152,10 @@ class PouringWorld:
         return self._clearance.least_m()
 
     def rgb(self) -> UInt8[np.ndarray, "H W 3"]:
-        """What the camera sees."""
-        return self._camera().rgb(self._liquid_mesh())
+        """What the camera sees; the same picture however often it is asked for."""
+        picture = self._camera().rgb(self._liquid_mesh())
+        step = round(self.state.time_s / self.step_s)
+        return sensed(picture, self.setup.scene.camera, seed=(self.setup.seed, step))
 
     def masks(self) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
         """Palette masks: as the camera sees it, and with the liquid inside the receiver shown."""

@@ -9,7 +9,8 @@ from multigen_core.simulation.clearance import FAR_M, Clearance, distance_m
 from multigen_core.simulation.gen3 import HOME_RAD
 from multigen_core.simulation.placement import mouth_centre_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
-from multigen_core.simulation.scene import LIP_SITE, build_scene
+from multigen_core.simulation.scene import build_scene
+from multigen_core.simulation.vessels import LIP_SITE
 
 SETUP = draw_setup(3, TRAINING_RANGES)
 

@@ -6,6 +6,7 @@ import pytest
 from multigen_core.containers import Container, frustum
 from multigen_core.simulation import particle_kernels as kernels
 from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.liquid_laws import mean_height_level_m, wall_crossings
 from multigen_core.simulation.placement import pitcher_pose
 from multigen_core.simulation.training_ware import TRAINING_PITCHERS, TRAINING_RECEIVERS
 
@@ -77,27 +78,6 @@ def total_ml(liquid: ParticleLiquid) -> float:
     return census.in_pitcher_ml + census.in_receiver_ml + census.in_flight_ml + census.spilled_ml
 
 
-def crossings(liquid: ParticleLiquid, body: int, cup: Container, pose: np.ndarray) -> int:
-    """Particles whose place differs from what the solver remembers of them, by more than half a wall."""
-    local = (liquid.positions_m - pose[:3, 3]) @ pose[:3, :3]
-    radial = np.hypot(local[:, 0], local[:, 1])
-    heights, radii = zip(*cup.profile, strict=True)
-    wall = np.interp(local[:, 2], heights, radii)
-    region = liquid.regions[body]
-    slack = 0.6 * cup.wall_m
-    escaped = (region == kernels.INSIDE) & ((radial > wall + slack) | (local[:, 2] < -slack))
-    within = (local[:, 2] > slack) & (local[:, 2] < cup.height_m) & (radial < wall - slack)
-    return int(np.sum(escaped | ((region == kernels.OUTSIDE) & within)))
-
-
-def mean_height_level_m(heights_m: np.ndarray, cup: Container) -> float:
-    """Level at which a homogeneous filling has its centre of mass at the particles' mean height."""
-    levels = np.linspace(1e-4, cup.height_m, 500)
-    volumes = np.array([cup.volume_at(level) for level in levels])
-    middles = np.cumsum(np.diff(volumes, prepend=0.0) * levels) / volumes
-    return float(np.interp(heights_m.mean(), middles, levels))
-
-
 @pytest.mark.parametrize(
     ("name", "volume_ml"),
     [
@@ -155,7 +135,7 @@ def test_every_pitcher_pours_and_none_leaks(pitcher: Container) -> None:
     for tilt in [*np.linspace(20.0, 128.0, 180), *np.full(40, 128.0)]:
         pose = tilted(float(tilt), pitcher=pitcher)
         liquid.advance(pose, STEP_S)
-        assert crossings(liquid, kernels.PITCHER, pitcher, pose) == 0
+        assert wall_crossings(liquid, kernels.PITCHER, pitcher, pose) == 0
     assert liquid.census().in_pitcher_ml < 10.0
     assert liquid.census().in_receiver_ml > 200.0
     assert total_ml(liquid) == pytest.approx(220.0)
@@ -174,7 +154,7 @@ def test_no_receiver_leaks(receiver: Container) -> None:
     liquid = filled(150.0, pose=pose(55.0), receiver=receiver, particle_ml=1.5)
     for tilt in np.linspace(55.0, 115.0, 80):
         liquid.advance(pose(float(tilt)), STEP_S)
-        assert crossings(liquid, kernels.RECEIVER, receiver, standing) == 0
+        assert wall_crossings(liquid, kernels.RECEIVER, receiver, standing) == 0
     assert liquid.census().in_receiver_ml > 0.3 * min(150.0, receiver.capacity_ml)
     assert total_ml(liquid) == pytest.approx(150.0)
 
@@ -201,8 +181,8 @@ def test_no_particle_goes_through_a_wall_in_a_fast_tilt(tilt_s: float) -> None:
     standing[:3, 3] = BOTTOM
     for tilt in [*np.linspace(20.0, 125.0, round(tilt_s / STEP_S)), *np.full(40, 125.0)]:
         liquid.advance(tilted(float(tilt)), STEP_S)
-        assert crossings(liquid, kernels.PITCHER, PITCHER, tilted(float(tilt))) == 0
-        assert crossings(liquid, kernels.RECEIVER, TUMBLER, standing) == 0
+        assert wall_crossings(liquid, kernels.PITCHER, PITCHER, tilted(float(tilt))) == 0
+        assert wall_crossings(liquid, kernels.RECEIVER, TUMBLER, standing) == 0
     assert liquid.positions_m[:, 2].min() > 0.0
     assert total_ml(liquid) == pytest.approx(250.0)
 
@@ -212,7 +192,7 @@ def test_shaking_an_upright_pitcher_keeps_the_liquid_in() -> None:
     for k in range(30):
         pose = tilted(0.0, aside_m=0.25 + 0.02 * np.sin(2.0 * np.pi * 2.0 * (k + 1) * STEP_S))
         liquid.advance(pose, STEP_S)
-        assert crossings(liquid, kernels.PITCHER, PITCHER, pose) == 0
+        assert wall_crossings(liquid, kernels.PITCHER, PITCHER, pose) == 0
     assert liquid.census().in_pitcher_ml == pytest.approx(200.0)
 
 

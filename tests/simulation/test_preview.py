@@ -44,6 +44,31 @@ def test_the_command_writes_a_video_that_plays(tmp_path: Path, capsys: pytest.Ca
     assert "asked" in capsys.readouterr().out
 
 
+def test_the_command_pours_what_was_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "pour.mp4"
+    asked = ["--receiver", "wide_mug", "--liquid", "milk", "--goal-ml", "150"]
+    assert main(["preview", "--seed", "5", *asked, "--out", str(out), "--params", PARAMS]) == 0
+    said = capsys.readouterr().out
+    assert "into wide_mug, milk: asked 150 ml" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--receiver", "bucket"], "--receiver 'bucket' is not known; take one of "),
+        (["--receiver", "wide_mug", "--goal-ml", "5000"], "the goal is 5000 ml: 'wide_mug' holds "),
+        (["--goal", "-0.5"], "ask for more than 0"),
+    ],
+)
+def test_what_cannot_be_poured_is_one_sentence(
+    asked: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "pour.mp4"
+    assert main(["preview", *asked, "--out", str(out), "--params", PARAMS]) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_the_command_writes_a_sheet_of_scenes(tmp_path: Path) -> None:
     out = tmp_path / "scenes.png"
     assert main(["scenes", "--count", "3", "--out", str(out)]) == 0

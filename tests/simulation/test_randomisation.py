@@ -54,6 +54,34 @@ def test_pitcher_holds_the_goal_and_is_dry_at_the_start(setup):
     assert setup.initial_ml < held_ml(setup.pitcher, start_tilt_rad)
 
 
+def test_an_amount_may_be_asked_for_instead_of_a_fraction():
+    for seed in range(10):
+        asked = draw_setup(seed, TRAINING_RANGES, goal_ml=90.0)
+        assert asked.goal_ml == pytest.approx(90.0)
+        assert (asked.receiver, asked.liquid, asked.scene) == (
+            SETUPS[seed].receiver,
+            SETUPS[seed].liquid,
+            SETUPS[seed].scene,
+        )
+    with pytest.raises(UserError, match="the goal is 2000 ml"):
+        draw_setup(0, TRAINING_RANGES, goal_ml=2000.0)
+
+
+def test_a_camera_sensor_moves_no_other_draw():
+    perfect = replace(TRAINING_RANGES, camera_exposure_ev=(0.0, 0.0), camera_blur=(0.0, 0.0), camera_noise=(0.0, 0.0))
+    for seed, setup in enumerate(SETUPS[:10]):
+        other = draw_setup(seed, perfect)
+        camera = replace(
+            other.scene.camera,
+            exposure_ev=setup.scene.camera.exposure_ev,
+            blur=setup.scene.camera.blur,
+            noise=setup.scene.camera.noise,
+        )
+        assert replace(other, scene=replace(other.scene, camera=camera)) == setup
+    exposures = {setup.scene.camera.exposure_ev for setup in SETUPS}
+    assert len(exposures) == len(SETUPS)
+
+
 def test_draws_stay_in_their_ranges():
     for setup in SETUPS:
         original = next(cup for cup in TRAINING_RECEIVERS if cup.name == setup.receiver.name)

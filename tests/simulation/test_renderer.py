@@ -14,9 +14,10 @@ from multigen_core.simulation import renderer as renderer_module
 from multigen_core.simulation.placement import receiver_position_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
 from multigen_core.simulation.renderer import SceneRenderer, require_rendering
-from multigen_core.simulation.scene import LIQUID_VERTICES, build_scene
+from multigen_core.simulation.scene import build_scene
 from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.surface import LiquidMesh, revolved_body
+from multigen_core.simulation.vessels import LIQUID_VERTICES
 from tests.simulation.solids import clear_cup, opaque_cup
 
 SIZE_PX = 64

@@ -5,18 +5,16 @@ import pytest
 from multigen_core.simulation.gen3 import HOME_RAD, JOINT_NAMES
 from multigen_core.simulation.placement import lip_in_pitcher, receiver_position_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
-from multigen_core.simulation.scene import (
-    CAMERA,
+from multigen_core.simulation.scene import CAMERA, POURING_PLACE_M, build_scene
+from multigen_core.simulation.vessels import (
     LIP_SITE,
     LIQUID_FACES,
     LIQUID_GEOM,
     LIQUID_VERTICES,
     PITCHER_BODY,
-    POURING_PLACE_M,
     RECEIVER_BODY,
     RECEIVER_GEOM,
     RECEIVER_GROUP,
-    build_scene,
 )
 
 SETUP = draw_setup(1, TRAINING_RANGES)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from multigen_core.experiment import Precision
-from multigen_core.precision import lightning_precision
+from multigen_core.trainer import lightning_precision, trainer_for
 
 
 class Line(lightning.LightningModule):
@@ -29,16 +29,9 @@ class Line(lightning.LightningModule):
 
 def trained(precision: Precision) -> Line:
     line = Line()
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_steps=150,
-        precision=lightning_precision(precision),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+    trainer_for(150, callbacks=[], precision=precision).fit(
+        line, DataLoader(torch.linspace(-1.0, 1.0, 2400)[:, None], batch_size=16, shuffle=True)
     )
-    trainer.fit(line, DataLoader(torch.linspace(-1.0, 1.0, 2400)[:, None], batch_size=16, shuffle=True))
     return line
 
 
