@@ -13,11 +13,12 @@ from multigen_core.palette import Palette
 
 __all__ = ["FEATURES", "PITCH", "features_at", "mask_features"]
 
-FEATURES = ("log_effective_length", "flow", "stream_seen", "stream_width", "pourer_upright")
+FEATURES = ("log_effective_length", "flow", "stream_seen", "stream_width")
 """Names of the columns of :func:`mask_features`.
 
 Few on purpose: with a hundred clips every further number helps a network to recognise the clip instead of the pour
-(seventeen of them led to a pitch error of 0.35 octave on unseen episodes where these five led to 0.16).
+(seventeen of them led to a pitch error of 0.35 octave on unseen episodes where five led to 0.16). And none that only
+goes along with a pour: with the pitcher's tilt among them, a pitcher that was tilted to wait was heard to pour.
 """
 
 PITCH = FEATURES.index("log_effective_length")
@@ -37,7 +38,7 @@ _END_CORRECTION = 0.62
 def mask_features(masks: UInt8[np.ndarray, "T H W"], *, fps: float) -> Float32[np.ndarray, "T F"]:
     """Geometry of every frame, columns as in ``FEATURES``; finite whatever classes are missing."""
     side = float(min(masks.shape[1:]))
-    receiver, liquid, pourer = (masks == index for index in (Palette.RECEIVER, Palette.LIQUID, Palette.POURER))
+    receiver, liquid = (masks == index for index in (Palette.RECEIVER, Palette.LIQUID))
     seen, left, right, top = _receiver_box(receiver, fps)
 
     rows, columns = np.arange(masks.shape[1]), np.arange(masks.shape[2])
@@ -62,7 +63,6 @@ def mask_features(masks: UInt8[np.ndarray, "T H W"], *, fps: float) -> Float32[n
         "flow": level_rate * width**2,
         "stream_seen": _stream_seen(liquid & _between(columns, left, right), top, _NEAR_RIM * side),
         "stream_width": stream_width,
-        "pourer_upright": _uprightness(pourer),
     }
     table_columns = [np.where(seen > 0.0, table[name], 0.0) for name in FEATURES]
     return np.stack(table_columns, axis=1).astype(np.float32)
@@ -132,19 +132,6 @@ def _stream_seen(
     rows = np.arange(over_cup.shape[1])
     strip = (rows < top[:, None]) & (rows >= top[:, None] - strip_px)  # (T, H)
     return (over_cup.any(2) & strip).sum(1) / np.maximum(strip.sum(1), 1)
-
-
-def _uprightness(pourer: Bool[np.ndarray, "T H W"]) -> Float[np.ndarray, " T"]:
-    """Cosine of twice the angle between the pourer's long axis and the vertical, from the second moments; 0 without."""
-    area = np.maximum(pourer.sum((1, 2)), 1)
-    rows, columns = np.arange(pourer.shape[1]), np.arange(pourer.shape[2])
-    by_row, by_column = pourer.sum(2), pourer.sum(1)
-    row_mean, column_mean = by_row @ rows / area, by_column @ columns / area
-    row_spread = by_row @ rows**2 / area - row_mean**2
-    column_spread = by_column @ columns**2 / area - column_mean**2
-    mixed = np.einsum("thw,h,w->t", pourer, rows, columns) / area - row_mean * column_mean
-    upright = (row_spread - column_spread) / np.maximum(np.hypot(row_spread - column_spread, 2.0 * mixed), 1e-6)
-    return np.where(pourer.any((1, 2)), upright, 0.0)
 
 
 def _smooth(values: Float[np.ndarray, " T"], fps: float) -> Float[np.ndarray, " T"]:

@@ -95,7 +95,7 @@ def empty_spec(scene: SceneDraw) -> mujoco.MjSpec:
     spec.visual.quality.shadowsize = 512
     spec.visual.quality.offsamples = 4
     # Round shapes are small on screen: coarse ones save a third of a frame.
-    spec.visual.quality.numslices, spec.visual.quality.numstacks, spec.visual.quality.numquads = 16, 8, 2
+    spec.visual.quality.numslices, spec.visual.quality.numstacks, spec.visual.quality.numquads = 12, 6, 2
     spec.visual.headlight.ambient = _gray(scene.ambient)
     spec.visual.headlight.diffuse = _gray(0.15)
     spec.visual.headlight.specular = _gray(0.1)
