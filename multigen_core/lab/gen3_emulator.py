@@ -16,10 +16,12 @@ kortex_api 2.6.0.post3 client speaks; it was never compared with a robot.
 import argparse
 import asyncio
 import json
+import math
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -122,7 +124,6 @@ class _Session:
     """One client on one transport."""
 
     identifier: int
-    send: Callable[[Frame], None]
     inactivity_s: float
     connection_s: float
     heard_s: float
@@ -168,7 +169,10 @@ class Emulator:
             Call.STOP: (Empty, self._stop),
             Call.STOP_ACTION: (Empty, self._stop_action),
             Call.GET_ARM_STATE: (Empty, lambda session, asked: ArmStateMessage(self.arm.state)),
-            Call.ON_ARM_STATE: (SubscriptionOptions, lambda session, asked: self._subscribe(session, Call.ON_ARM_STATE)),
+            Call.ON_ARM_STATE: (
+                SubscriptionOptions,
+                lambda session, asked: self._subscribe(session, Call.ON_ARM_STATE),
+            ),
             Call.ON_ACTION: (SubscriptionOptions, lambda session, asked: self._subscribe(session, Call.ON_ACTION)),
             Call.UNSUBSCRIBE: (Subscription, self._unsubscribe),
             Call.ACTUATOR_COUNT: (Empty, lambda session, asked: Count(self._joints)),
@@ -194,7 +198,9 @@ class Emulator:
             tcp = await asyncio.start_server(self._accept, "127.0.0.1", port)
             udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=("127.0.0.1", udp_port))
         except OSError as error:
-            raise UserError(f"port {port} or {udp_port} cannot be used ({error.strerror}): choose another, 0 is any") from error
+            raise UserError(
+                f"port {port} or {udp_port} cannot be used ({error.strerror}): choose another, 0 is any"
+            ) from error
         for at_s, words in self._manners.inject:
             loop.call_later(at_s, self.inject, words)
         announce(tcp.sockets[0].getsockname()[1], udp.get_extra_info("sockname")[1])
@@ -244,9 +250,11 @@ class Emulator:
 
     def _expire(self, now_s: float) -> None:
         """Forgets sessions nobody used; what they made the arm do goes on."""
-        for connection in list(self._connections.values()):
+        for key, connection in list(self._connections.items()):
             session = connection.session
             if session is None:
+                if not connection.stream:
+                    del self._connections[key]
                 continue
             silent_s = now_s - session.heard_s
             if silent_s > session.inactivity_s:
@@ -350,9 +358,8 @@ class Emulator:
         number, self._next_session = self._next_session, self._next_session % 0xFFFF + 1
         connection.session = _Session(
             identifier=number,
-            send=lambda answer: self._send(connection, answer),
-            inactivity_s=1e-3 * hello.session_inactivity_ms,
-            connection_s=1e-3 * hello.connection_inactivity_ms,
+            inactivity_s=1e-3 * hello.session_inactivity_ms or math.inf,
+            connection_s=1e-3 * hello.connection_inactivity_ms or math.inf,
             heard_s=time.monotonic(),
         )
         return response(frame, session=number, payload=Empty())
@@ -603,29 +610,33 @@ async def _main(manners: Manners, port: int, udp_port: int, *, until_input_ends:
     serving = asyncio.ensure_future(emulator.serve(port=port, udp_port=udp_port, announce=_announce))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    listening = asyncio.ensure_future(_listen(reader, emulator))
-    if until_input_ends:
-        listening.add_done_callback(lambda _: serving.cancel())
+    ended = serving.cancel if until_input_ends else None
+    threading.Thread(target=_listen, args=(loop, emulator, ended), daemon=True).start()
     try:
         await serving
     except asyncio.CancelledError:
-        # Asked to end.
-        listening.cancel()
+        # Asked to end: that is no failure.
+        return
 
 
 def _announce(tcp: int, udp: int) -> None:
     print(json.dumps({"tcp": tcp, "udp": udp}), flush=True)
 
 
-async def _listen(reader: asyncio.StreamReader, emulator: Emulator) -> None:
-    while line := await reader.readline():
-        if words := line.decode(errors="replace").strip():
-            try:
-                emulator.inject(words)
-            except ConfigError as error:
-                print(f"error: {error}", file=sys.stderr)
+def _listen(loop: asyncio.AbstractEventLoop, emulator: Emulator, ended: Callable[[], object] | None) -> None:
+    """Reads standard input in a thread of its own: not every kind of file can be waited for."""
+    for line in sys.stdin:
+        if line.strip():
+            loop.call_soon_threadsafe(_inject, emulator, line.strip())
+    if ended:
+        loop.call_soon_threadsafe(ended)
+
+
+def _inject(emulator: Emulator, words: str) -> None:
+    try:
+        emulator.inject(words)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

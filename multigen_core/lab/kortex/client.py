@@ -78,9 +78,7 @@ class WireClient:
             Call.CREATE_SESSION, OpenSession(username, session_ms, password, connection_ms), Empty, timeout_s=_CONNECT_S
         )
 
-    def call(
-        self, call: Call, payload: object, answer: type[Message], *, timeout_s: float | None = None
-    ) -> Message:
+    def call(self, call: Call, payload: object, answer: type[Message], *, timeout_s: float | None = None) -> Message:
         """Sends and waits. Raises Refused, NoAnswer or ConnectionLost."""
         self._message = self._message % 0xFFFF + 1
         frame = request(call, session=self._session, message=self._message, payload=payload)

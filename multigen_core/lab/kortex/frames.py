@@ -1,9 +1,9 @@
 """Frames: four packed header words and a payload; on TCP behind a magic word and a length, on UDP bare.
 
-    frame_info    4 version  4 type  8 device  4 error code  12 error sub-code     (most significant bits first)
-    message_info  16 session  16 message id
-    service_info  4 version  12 service  16 function
-    payload_info  8 reserved  24 payload length
+frame_info    4 version  4 type  8 device  4 error code  12 error sub-code     (most significant bits first)
+message_info  16 session  16 message id
+service_info  4 version  12 service  16 function
+payload_info  8 reserved  24 payload length
 """
 
 import struct
@@ -36,7 +36,6 @@ REQUEST, RESPONSE, NOTIFICATION = 1, 3, 5
 LARGEST_DATAGRAM = 65_507
 LARGEST_FRAME = 1 << 20
 """No call of a pour is nearly as long: a longer one means that the stream is out of step."""
-
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def test_unknown_fields_are_skipped_and_parts_merge() -> None:
 
 @pytest.mark.parametrize("message", [OpenSession("a", 2**32), OpenSession("a", -1), JointSpeed(0, 1e300)])
 def test_numbers_that_do_not_fit_are_refused(message: Any) -> None:
-    with pytest.raises(ValueError, match="is -?[0-9e+]"):
+    with pytest.raises(ValueError, match=r"is -?\d"):
         encode(message)
 
 
