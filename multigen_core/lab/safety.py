@@ -149,7 +149,7 @@ class SafetyGate:
         self.clamps: Counter[Reason] = Counter()
         self._streak = 0
         self._checked_s: float | None = None
-        self._commanded_s = -math.inf
+        self._elapsed_s = 0.0
         if self._excess(self.posture_rad) > 0.0:
             raise UserError(
                 "the arm stands outside its workspace or too near to a joint's end: move it home by hand or with"
@@ -165,10 +165,8 @@ class SafetyGate:
         measured: Measured,
     ) -> Verdict:
         """The speeds to send now. ``commanded_s``: when the action behind ``wanted_rad_s`` came."""
-        elapsed_s = 0.0 if self._checked_s is None else max(now_s - self._checked_s, 0.0)
-        self._checked_s = now_s
-        self.posture_rad = self.posture_rad + self.speeds_rad_s * elapsed_s
-        step = self.limits.acceleration_rad_s2 * min(elapsed_s, self.limits.cycle_s)
+        self.advance(now_s)
+        step = self.limits.acceleration_rad_s2 * min(self._elapsed_s, self.limits.cycle_s)
         self._latch_from(now_s, wanted_rad_s, measured)
         reason: Reason | None = self.fault
         target = np.zeros(7)
@@ -181,6 +179,13 @@ class SafetyGate:
         reason = reason or braked
         self._count(reason)
         return Verdict(self.speeds_rad_s.copy(), reason, self.fault)
+
+    def advance(self, now_s: float) -> None:
+        """The arm has gone on with the speeds sent last."""
+        if now_s != self._checked_s:
+            self._elapsed_s = 0.0 if self._checked_s is None else max(now_s - self._checked_s, 0.0)
+            self._checked_s = now_s
+            self.posture_rad = self.posture_rad + self.speeds_rad_s * self._elapsed_s
 
     def lose_connection(self) -> None:
         """Nothing reaches the arm any more."""

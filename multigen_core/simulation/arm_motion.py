@@ -35,6 +35,8 @@ MAX_TILT_RAD = np.radians(130.0)
 LEAD_M = 0.01
 LEAD_RAD = np.radians(3.0)
 POSTURE_COST = 1e-3
+DRIFT_TAKEN_BACK = 0.1
+"""Of the drift out of the pouring plane, per tick."""
 START_TICK_S = 0.2
 START_TICKS = 150
 START_TOLERANCE = 2e-4
@@ -127,9 +129,34 @@ class LipKinematics:
         self._configuration.integrate_inplace(speeds_rad_s, tick_s)
         self._command = self._near(self._command, self.lip())
 
-    def shift(self, by_rad: Float[np.ndarray, "7"]) -> None:
-        """The joints are elsewhere than planned by so much."""
-        self._configuration.update(self._configuration.q + by_rad)
+    def place(self, posture_rad: Float[np.ndarray, "7"]) -> None:
+        """The joints are there; what was commanded before is forgotten."""
+        self._configuration.update(np.array(posture_rad, float))
+        self._command = self.lip()
+
+    def careful_speeds_rad_s(
+        self, twist: Float[np.ndarray, "3"], tick_s: float, *, ahead_s: float
+    ) -> Float[np.ndarray, "7"]:
+        """As :meth:`speeds_rad_s`, for joints that cannot stop at once: :meth:`place` comes before it.
+
+        A velocity is scaled down where the lip, going on for ``ahead_s``, would leave its workspace. Drift out of the
+        pouring plane is taken back slowly; a hard correction would swing about it as fast as the joints brake.
+        """
+        fastest = np.array([MAX_LIP_SPEED_M_S, MAX_LIP_SPEED_M_S, MAX_TILT_RATE_RAD_S])
+        velocity = np.clip(twist, -fastest, fastest)
+        before = self._command
+        here = np.array([before.y_m, before.z_m, before.tilt_rad])
+        there = here + velocity * (tick_s + ahead_s)
+        allowed = self._workspace.onward(before, LipPose(*map(float, there)))
+        way = np.array([allowed.y_m, allowed.z_m, allowed.tilt_rad]) - here
+        share = np.divide(way, there - here, out=np.zeros(3), where=there != here)
+        y_m, z_m, tilt_rad = here + np.clip(share, 0.0, 1.0) * velocity * tick_s
+        lip = self._configuration.get_transform_frame_to_world(LIP_SITE, "site")
+        x_m = lip.translation()[0]
+        aside = mink.SO3.from_x_radians(-before.tilt_rad) @ lip.rotation()
+        turn = mink.SO3.from_x_radians(tilt_rad) @ mink.SO3.exp((1.0 - DRIFT_TAKEN_BACK) * aside.log())
+        place = np.array([x_m + DRIFT_TAKEN_BACK * (self._workspace.x_m - x_m), y_m, z_m])
+        return self._solve_for(mink.SE3.from_rotation_and_translation(turn, place), tick_s)
 
     def lip(self) -> LipPose:
         """Where the lip is in the planned posture."""
@@ -142,6 +169,9 @@ class LipKinematics:
         target = mink.SE3.from_rotation_and_translation(
             mink.SO3.from_x_radians(pose.tilt_rad), np.array([self._workspace.x_m, pose.y_m, pose.z_m])
         )
+        return self._solve_for(target, tick_s)
+
+    def _solve_for(self, target: mink.SE3, tick_s: float) -> Float[np.ndarray, "7"]:
         self._frame_task.set_target(target)
         tasks = [self._frame_task, self._posture_task]
         return mink.solve_ik(self._configuration, tasks, tick_s, SOLVER, limits=self._bounds)
