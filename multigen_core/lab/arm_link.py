@@ -17,6 +17,11 @@ __all__ = ["Address", "ArmLink", "LinkBroken", "LinkRefused", "Report", "open_li
 class LinkBroken(ConnectionError):
     """Nothing reaches the arm any more, or nothing comes back."""
 
+    def __init__(self, sentence: str, *, gone: bool = False) -> None:
+        """``gone``: the connection is known to be closed, not just silent."""
+        self.gone = gone
+        super().__init__(sentence)
+
 
 class LinkRefused(RuntimeError):
     """The arm said no."""

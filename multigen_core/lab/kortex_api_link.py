@@ -1,5 +1,5 @@
-"""An arm's link through Kinova's own client, kortex_api. Written from its public interface and not yet run: no robot and
-no copy of the package was at hand.
+"""An arm's link through Kinova's own client, kortex_api. Written from its public interface and not yet run: no robot
+and no copy of the package was at hand.
 
 Its known traps: the class keeps one table of notifications per process (one client per process, no callbacks here), its
 default timeout is ten seconds (every call brings its own), and a dropped connection is noticed by nobody (the driver

@@ -191,6 +191,11 @@ class SafetyGate:
         """Nothing reaches the arm any more."""
         self._latch("connection_lost")
 
+    def halt(self, posture_rad: Float[np.ndarray, "7"]) -> None:
+        """The arm was stopped by other means, there."""
+        self.speeds_rad_s = np.zeros(7)
+        self.posture_rad = np.array(posture_rad, float)
+
     def shift(self, by_rad: Float[np.ndarray, "7"]) -> None:
         """The arm turns out to be elsewhere by so much."""
         self.posture_rad = self.posture_rad + by_rad

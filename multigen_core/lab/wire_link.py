@@ -120,4 +120,4 @@ def _as_link_errors() -> Iterator[None]:
     except Refused as error:
         raise LinkRefused(str(error)) from error
     except (NoAnswer, ConnectionLost) as error:
-        raise LinkBroken(str(error)) from error
+        raise LinkBroken(str(error), gone=isinstance(error, ConnectionLost)) from error
