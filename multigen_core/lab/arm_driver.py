@@ -396,9 +396,10 @@ class _Driver:
         time.sleep(_REBUILD_PAUSE_S)
         try:
             self._link = open_link(self._address)
+            # Stop first: it is obeyed from whoever says it.
+            self._link.stop()
             self._link.take_control()
             self._link.drive([0.0] * 7)
-            self._link.stop()
             self._look()
             servo.gate.halt(self._posture)
             self._unanswered = 0
