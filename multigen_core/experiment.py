@@ -204,7 +204,7 @@ class Policy:
 class Evaluation:
     """Closed-loop trials in the lab."""
 
-    lab: Literal["emulated"]
+    lab: Literal["emulated", "gen3_emulator"]
     trials: Count
     """Per ablation; trial k has the same cup, goal and seed in every ablation."""
     max_duration_s: Positive

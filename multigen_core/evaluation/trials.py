@@ -15,7 +15,8 @@ from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Episodes, Evaluation, Experiment, seed_for
 from multigen_core.lab.control import Pour, pour
-from multigen_core.lab.emulated import EmulatedLab, Recording
+from multigen_core.lab.emulated import Recording
+from multigen_core.lab.labs import REAL_TIME_LABS, open_lab
 from multigen_core.lab.robot import Task
 from multigen_core.media import write_video
 from multigen_core.policy.contract import Policy, load_policy
@@ -63,7 +64,9 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         )
         for trial, task in enumerate(plan(experiment))
     ]
-    engine = make_engine(experiment.compute.engine, experiment.compute.workers)
+    # An arm that moves in real time gets the machine to itself.
+    name = "serial" if evaluation.lab in REAL_TIME_LABS else experiment.compute.engine
+    engine = make_engine(name, experiment.compute.workers)
     pours = engine.map(_carry_out, jobs, progress, "trials")
     trials = [_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
     write_trials(out, trials)
@@ -83,16 +86,16 @@ def _policy(folder: Path) -> Policy:
 
 def _carry_out(job: _Job) -> Pour:
     policy = _policy(job.policy)
-    lab = EmulatedLab(
+    with open_lab(
         job.episodes,
         job.evaluation,
         audio_window_s=policy.audio_window_s,
         look_every=policy.executed,
         record=job.video is not None,
-    )
-    result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
-    if job.video is not None:
-        _write_recording(job.video, lab.recording())
+    ) as lab:
+        result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
+        if job.video is not None:
+            _write_recording(job.video, lab.recording())
     return result
 
 

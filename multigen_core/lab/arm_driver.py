@@ -38,10 +38,13 @@ _STATE_EVERY = 10
 """Cycles between two questions for the arm's state."""
 _LOST_AFTER = 4
 """Calls in a row without an answer after which the connection counts as lost."""
+_CLEAR_RAD = math.radians(1.0)
 _ABANDONED_S = 1.0
 """A policy that has been silent so long is not waited for: the pitcher is tilted back."""
 _HISTORY_S = 1.0
 _REBUILD_PAUSE_S = 0.05
+_PAUSE_S = 0.008
+"""Between two cycles at least, however many actions come."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +143,13 @@ class _Driver:
         while True:
             self._answer_pipe()
             now_s = time.monotonic()
-            if now_s - due_s > cycle_s:
-                # Cycles that were missed are not made up for.
-                late_s, due_s = now_s - due_s, now_s
-            else:
-                late_s = max(now_s - due_s, 0.0)
+            late_s = max(now_s - due_s, 0.0)
+            # An action that comes early brings the cycle forward; cycles that were missed are not made up for.
+            due_s = now_s if late_s > cycle_s else min(due_s, now_s)
             self._cycle(late_s)
             due_s += cycle_s
-            time.sleep(max(due_s - time.monotonic(), 0.0))
+            time.sleep(_PAUSE_S)
+            self._pipe.poll(max(due_s - time.monotonic(), 0.0))
 
     def leave(self) -> None:
         """Zero speeds, Stop, close: whatever happened. A broken connection is rebuilt for it once."""
@@ -212,6 +214,10 @@ class _Driver:
         self._servo = None
         body, workspace = ArmBody(setup.pitcher), pour_workspace(setup)
         limits = self._options.limits
+        # The plan keeps clear of what the gate would stop.
+        body.model.jnt_range[:] *= 1.0 - (limits.joint_margin_rad + _CLEAR_RAD) / np.where(
+            np.isfinite(body.limits_rad), body.limits_rad, np.inf
+        ).reshape(7, 1)
         kinematics = LipKinematics(
             body.model, workspace, start_lip_pose(setup), joint_speed_rad_s=limits.joint_speed_rad_s
         )

@@ -313,7 +313,7 @@ def test_nobody_there_is_one_sentence() -> None:
 def test_words_that_cannot_be_injected() -> None:
     emulator = Emulator(Manners())
     for words in ("stik 3", "stick long"):
-        with pytest.raises(ConfigError, match="stick|stik"):
+        with pytest.raises(ConfigError, match=r"stick|stik"):
             emulator.inject(words)
 
 
