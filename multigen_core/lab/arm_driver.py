@@ -70,8 +70,8 @@ class _Servo:
     least_tilt_rad: Callable[[float, float], float]
     twist: Float[np.ndarray, "3"]
     action_s: float
-    heard_s: float
-    """When the action came, on this process's side."""
+    heard_s: float = math.inf
+    """When the action came, on this process's side; before the first one the arm waits for as long as it takes."""
     abandoned: bool = False
     ending: bool = False
 
@@ -227,9 +227,8 @@ class _Driver:
         # The same posture up to whole turns, counted as the plan counts them.
         self._posture = start + (self._posture - start + np.pi) % (2.0 * np.pi) - np.pi
         gate = SafetyGate(limits, body, self._posture)
-        now_s = time.monotonic()
         self._history.clear()
-        self._servo = _Servo(kinematics, gate, body, workspace.least_tilt_rad, np.zeros(3), 0.0, now_s)
+        self._servo = _Servo(kinematics, gate, body, workspace.least_tilt_rad, np.zeros(3), 0.0)
         return self._posture.copy()
 
     def _act(self, action_s: float, twist: Float[np.ndarray, "3"]) -> None:
@@ -310,7 +309,7 @@ class _Driver:
         verdict = gate.check(
             now_s,
             wanted,
-            commanded_s=now_s if servo.abandoned or servo.ending else servo.heard_s,
+            commanded_s=now_s if servo.abandoned or servo.ending else min(servo.heard_s, now_s),
             measured=Measured(self._measured_s, shape, self._faulty),
         )
         commanded_s = self._command(servo, verdict, now_s)

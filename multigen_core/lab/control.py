@@ -46,7 +46,8 @@ class Pour:
 
 def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour:
     """One trial. It ends when the pitcher is tilted back after having poured, when it is empty, when the time is
-    up, or at once when an action is not a number or the arm halts; whatever the reason, the pitcher is then tilted back."""
+    up, or at once when an action is not a number or the arm halts. Whatever the reason, the pitcher is then tilted
+    back, if the arm still moves."""
     readings = lab.start(task)
     skipped = round(lab.arm_latency_s * lab.rate_hz)
     decision_s: list[float] = []

@@ -70,16 +70,16 @@ class Gen3EmulatorLab(EmulatedLab):
         newest = self._arm.newest()
         assert newest is not None, "the driver has begun but written nothing"
         self._until_s, self._posture = newest.at_s, newest.posture_rad
-        self._due_s = time.monotonic()
+        self._due_s: float | None = None
 
     def _move(self, action: Float32[np.ndarray, " 3"]) -> WorldState:
         self._arm.act(action)
-        self._due_s += 1.0 / self.rate_hz
-        left_s = self._due_s - time.monotonic()
-        if left_s < 0.0:
+        now_s = time.monotonic()
+        due_s = (now_s if self._due_s is None else self._due_s) + 1.0 / self.rate_hz
+        if due_s < now_s:
             self.late_steps += 1
-            self._due_s -= left_s
-        time.sleep(max(left_s, 0.0))
+        self._due_s = max(due_s, now_s)
+        time.sleep(self._due_s - now_s)
         return self._world.follow(self._way())
 
     @property
