@@ -12,6 +12,7 @@ from multigen_core.lab.kortex.calls import (
     SPEED,
     ArmState,
     Call,
+    SubCode,
 )
 from multigen_core.lab.kortex.client import ConnectionLost, NoAnswer, Refused, WireClient
 from multigen_core.lab.kortex.messages import (
@@ -118,6 +119,8 @@ def _as_link_errors() -> Iterator[None]:
     try:
         yield
     except Refused as error:
+        if error.failure.sub_code == SubCode.INVALID_SESSION:
+            raise LinkBroken(str(error), gone=True) from error
         raise LinkRefused(str(error)) from error
     except (NoAnswer, ConnectionLost) as error:
         raise LinkBroken(str(error), gone=isinstance(error, ConnectionLost)) from error
