@@ -9,6 +9,7 @@ __all__ = ["EMULATED_LABS", "Part", "parts_of"]
 _LABS = {
     "emulated": "simulated arm and liquid, physical sound",
     "gen3_emulator": "emulated Kinova Gen3 driven over the wire, simulated liquid, physical sound",
+    "kinova_gen3": "real robot: Kinova Gen3",
 }
 EMULATED_LABS = ("emulated", "gen3_emulator")
 """Nothing in these is real."""

@@ -11,6 +11,7 @@ import numpy as np
 from multigen_core.compute import make_engine
 from multigen_core.evaluation.nmae import summarise
 from multigen_core.evaluation.protocol import plan
+from multigen_core.evaluation.recorded import recorded_trials
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Episodes, Evaluation, Experiment, seed_for
@@ -53,6 +54,21 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     """Writes ``trials.parquet`` and ``videos/``; returns NMAE with intervals, per cup and kind of cup."""
     evaluation, ablation = experiment.evaluation, str(inputs.partition)
     (out / VIDEOS).mkdir()
+    if evaluation.lab == "kinova_gen3":
+        trials = recorded_trials(inputs.root, ablation, evaluation.lab)
+    else:
+        trials = _carried_out(experiment, inputs, out, progress)
+    write_trials(out, trials)
+    return summarise(
+        trials,
+        average_capacity_ml=AVERAGE_CAPACITY_ML,
+        bootstrap=Bootstrap(evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap")),
+    )
+
+
+def _carried_out(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> list[Trial]:
+    """The planned trials, poured now."""
+    evaluation, ablation = experiment.evaluation, str(inputs.partition)
     jobs = [
         _Job(
             trial=trial,
@@ -68,14 +84,8 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     name = "serial" if evaluation.lab in REAL_TIME_LABS else experiment.compute.engine
     engine = make_engine(name, experiment.compute.workers)
     pours = engine.map(_carry_out, jobs, progress, "trials")
-    trials = [_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
-    write_trials(out, trials)
     progress.say(_decision_times(pours))
-    return summarise(
-        trials,
-        average_capacity_ml=AVERAGE_CAPACITY_ML,
-        bootstrap=Bootstrap(evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap")),
-    )
+    return [_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
 
 
 @lru_cache(maxsize=1)
