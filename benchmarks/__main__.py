@@ -14,7 +14,7 @@ from rich.table import Table
 
 from multigen_core.experiment import load
 
-BENCHMARKS = ("simulation", "sound", "decision")
+BENCHMARKS = ("simulation", "sound", "decision", "robot")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
 
 
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of servoing, for the benchmark 'robot'")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
@@ -46,13 +47,14 @@ def main(arguments: list[str] | None = None) -> None:
     table = Table("benchmark", "figure", "value", title=f"{hardware()} · commit {commit()}")
     for name in options.names or BENCHMARKS:
         console.print(f"{name} ...")
-        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment)
+        length = {"minutes": options.minutes} if name == "robot" else {}
+        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment, **length)
         results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
         for key, value in _flat(figures):
             table.add_row(name, key, value if isinstance(value, str) else f"{value:.3g}")
     console.print(table)
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        options.json.write_text(json.dumps(results[0] if len(results) == 1 else results, indent=1) + "\n")
 
 
 def _flat(figures: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:

@@ -204,7 +204,8 @@ class Policy:
 class Evaluation:
     """Closed-loop trials in the lab."""
 
-    lab: Literal["emulated"]
+    lab: Literal["emulated", "gen3_emulator", "kinova_gen3"]
+    """With the last one the trials are those recorded under ``data/robot``; see docs/real_robot.md."""
     trials: Count
     """Per ablation; trial k has the same cup, goal and seed in every ablation."""
     max_duration_s: Positive

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from multigen_core.experiment import Experiment
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["EMULATED_LABS", "Part", "parts_of"]
+
+_LABS = {
+    "emulated": "simulated arm and liquid, physical sound",
+    "gen3_emulator": "emulated Kinova Gen3 driven over the wire, simulated liquid, physical sound",
+    "kinova_gen3": "real robot: Kinova Gen3",
+}
+EMULATED_LABS = ("emulated", "gen3_emulator")
+"""Nothing in these is real."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ def parts_of(experiment: Experiment, *, real_clips: int, clips: int) -> list[Par
     rows.append(Part("masks", {"unet": "pocket U-Net", "sam2": "SAM 2.1"}[masks], masks == "unet"))
     backend = experiment.audio_model.backend
     rows.append(Part("audio model", f"{backend} flow matching", backend == "pocket"))
-    rows.append(Part("lab", {"emulated": "simulated arm and liquid, physical sound"}[lab], lab == "emulated"))
+    rows.append(Part("lab", _LABS[lab], lab in EMULATED_LABS))
     engine = experiment.compute.engine
     rows.append(Part("engine", engine.replace("_", " "), engine in {"process_pool", "serial"}))
     return rows

@@ -15,7 +15,7 @@ from multigen_core.evaluation.figures import LABELS
 from multigen_core.evaluation.lineage import commit, stage_records, wall_seconds
 from multigen_core.evaluation.nmae import by_container, score
 from multigen_core.evaluation.page import render
-from multigen_core.evaluation.parts import parts_of
+from multigen_core.evaluation.parts import EMULATED_LABS, parts_of
 from multigen_core.evaluation.pictures import draw_learning_curves, draw_result, fidelity_and_diversity
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
@@ -63,7 +63,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
             "profile": experiment.profile,
             "commit": git_commit,
             "verdict": answer,
-            "lab_is_emulated": experiment.evaluation.lab == "emulated",
+            "lab_is_emulated": experiment.evaluation.lab in EMULATED_LABS,
             "paper": _PAPER,
             "parts": parts,
             "figures": draw_result(trials, policies, AVERAGE_CAPACITY_ML, bootstrap, out / "figures"),

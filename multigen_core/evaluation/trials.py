@@ -11,11 +11,13 @@ import numpy as np
 from multigen_core.compute import make_engine
 from multigen_core.evaluation.nmae import summarise
 from multigen_core.evaluation.protocol import plan
+from multigen_core.evaluation.recorded import recorded_trials
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Episodes, Evaluation, Experiment, seed_for
 from multigen_core.lab.control import Pour, pour
-from multigen_core.lab.emulated import EmulatedLab, Recording
+from multigen_core.lab.emulated import Recording
+from multigen_core.lab.labs import REAL_TIME_LABS, open_lab
 from multigen_core.lab.robot import Task
 from multigen_core.media import write_video
 from multigen_core.policy.contract import Policy, load_policy
@@ -52,6 +54,21 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     """Writes ``trials.parquet`` and ``videos/``; returns NMAE with intervals, per cup and kind of cup."""
     evaluation, ablation = experiment.evaluation, str(inputs.partition)
     (out / VIDEOS).mkdir()
+    if evaluation.lab == "kinova_gen3":
+        trials = recorded_trials(inputs.root, ablation, evaluation.lab)
+    else:
+        trials = _carried_out(experiment, inputs, out, progress)
+    write_trials(out, trials)
+    return summarise(
+        trials,
+        average_capacity_ml=AVERAGE_CAPACITY_ML,
+        bootstrap=Bootstrap(evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap")),
+    )
+
+
+def _carried_out(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> list[Trial]:
+    """The planned trials, poured now."""
+    evaluation, ablation = experiment.evaluation, str(inputs.partition)
     jobs = [
         Job(
             trial=trial,
@@ -63,16 +80,12 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         )
         for trial, task in enumerate(plan(experiment))
     ]
-    engine = make_engine(experiment.compute.engine, experiment.compute.workers)
+    # An arm that moves in real time gets the machine to itself.
+    name = "serial" if evaluation.lab in REAL_TIME_LABS else experiment.compute.engine
+    engine = make_engine(name, experiment.compute.workers)
     pours = engine.map(carry_out, jobs, progress, "trials")
-    trials = [trial_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
-    write_trials(out, trials)
     progress.say(_decision_times(pours))
-    return summarise(
-        trials,
-        average_capacity_ml=AVERAGE_CAPACITY_ML,
-        bootstrap=Bootstrap(evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap")),
-    )
+    return [trial_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
 
 
 @lru_cache(maxsize=1)
@@ -84,16 +97,16 @@ def _policy(folder: Path) -> Policy:
 def carry_out(job: Job) -> Pour:
     """One trial in the emulated lab; writes its video where the job asks for one."""
     policy = _policy(job.policy)
-    lab = EmulatedLab(
+    with open_lab(
         job.episodes,
         job.evaluation,
         audio_window_s=policy.audio_window_s,
         look_every=policy.executed,
         record=job.video is not None,
-    )
-    result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
-    if job.video is not None:
-        _write_recording(job.video, lab.recording())
+    ) as lab:
+        result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
+        if job.video is not None:
+            _write_recording(job.video, lab.recording())
     return result
 
 

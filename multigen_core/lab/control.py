@@ -46,7 +46,8 @@ class Pour:
 
 def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour:
     """One trial. It ends when the pitcher is tilted back after having poured, when it is empty, when the time is
-    up, or at once when an action is not a number; whatever the reason, the pitcher is then tilted back."""
+    up, or at once when an action is not a number or the arm halts. Whatever the reason, the pitcher is then tilted
+    back, if the arm still moves."""
     readings = lab.start(task)
     skipped = round(lab.arm_latency_s * lab.rate_hz)
     decision_s: list[float] = []
@@ -75,6 +76,8 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
 
 def _verdict(readings: Readings, max_duration_s: float, *, has_tilted: bool) -> Outcome | None:
     """Why the trial is over; None while it is not. A drop from a pitcher that was never tilted ends nothing."""
+    if readings.halted:
+        return "aborted"
     started = readings.poured_ml + readings.spilled_ml >= STARTED_ML
     if started and has_tilted and _is_back(readings) and readings.flow_ml_s < STILL_ML_S:
         return "stopped"
@@ -92,7 +95,7 @@ def _is_back(readings: Readings) -> bool:
 def _retreat(lab: Lab, readings: Readings) -> None:
     """Un-tilts in place; what runs out meanwhile counts."""
     stop = readings.time_s + RETREAT_LIMIT_S
-    while not _is_back(readings) and readings.time_s < stop:
+    while not _is_back(readings) and not readings.halted and readings.time_s < stop:
         readings = lab.act(np.array([0.0, 0.0, -RETREAT_RAD_S], np.float32))
 
 

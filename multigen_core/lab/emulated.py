@@ -18,6 +18,7 @@ from multigen_core.lab.sensors import ActionLine, Camera, Microphone
 from multigen_core.records import Observation
 from multigen_core.simulation.placement import clear_tilt_rad, mouth_centre_m
 from multigen_core.simulation.randomisation import draw_setup
+from multigen_core.simulation.setup import PourSetup
 from multigen_core.simulation.world import PouringWorld, WorldState
 
 __all__ = ["EmulatedLab", "Recording"]
@@ -66,8 +67,9 @@ class EmulatedLab:
         goal = (task.goal_fraction, task.goal_fraction)
         ranges = replace(LAB_RANGES, receivers=(task.receiver,), goal_fraction=goal)
         self._receiver, self._goal_fraction = task.receiver, task.goal_fraction
+        setup = draw_setup(task.seed, ranges)
         self._world = PouringWorld(
-            draw_setup(task.seed, ranges),
+            setup,
             image_px=self._episodes.image_px,
             rate_hz=self.rate_hz,
             particle_ml=self._episodes.particle_ml,
@@ -85,7 +87,7 @@ class EmulatedLab:
         evaluation = self._evaluation
         self._camera = Camera(latency_s=evaluation.camera_latency_s, rate_hz=self.rate_hz, look_every=self._look_every)
         self._microphone = Microphone(latency_s=evaluation.microphone_latency_s, window_s=self._audio_window_s)
-        self._arm = ActionLine(latency_s=evaluation.arm_latency_s, rate_hz=self.rate_hz)
+        self._take_place(setup)
         self._step = 0
         self._joints_before_rad = self._world.state.joints_rad
         self._frames: list[UInt8[np.ndarray, "H W 3"]] = []
@@ -108,7 +110,7 @@ class EmulatedLab:
 
     def act(self, action: Float32[np.ndarray, " 3"]) -> Readings:
         self._joints_before_rad = self._world.state.joints_rad
-        state = self._world.step(self._arm.send(action))
+        state = self._move(action)
         self._step += 1
         block = self._listen(state)
         self._microphone.hear(block)
@@ -130,6 +132,19 @@ class EmulatedLab:
         frames = self._frames[1:]
         sound = np.concatenate(self._heard) if self._heard else np.zeros(0, np.float32)
         return Recording(rgb=frames, waveform=sound, rate_hz=self.rate_hz)
+
+    def _take_place(self, setup: PourSetup) -> None:
+        """The arm holds the pitcher where the pour begins."""
+        self._actions = ActionLine(latency_s=self.arm_latency_s, rate_hz=self.rate_hz)
+
+    def _move(self, action: Float32[np.ndarray, " 3"]) -> WorldState:
+        """One control step of the arm and the liquid."""
+        return self._world.step(self._actions.send(action))
+
+    @property
+    def _halted(self) -> bool:
+        """Whether the arm will not move any more."""
+        return False
 
     def _look(self) -> None:
         due = self._camera.due(self._step)
@@ -155,4 +170,5 @@ class EmulatedLab:
             flow_ml_s=state.flow_ml_s,
             spilled_ml=state.spilled_ml,
             in_pitcher_ml=state.in_pitcher_ml,
+            halted=self._halted,
         )

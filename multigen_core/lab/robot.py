@@ -39,6 +39,8 @@ class Readings:
     """Rate at which that rose during the last control step."""
     spilled_ml: float
     in_pitcher_ml: float
+    halted: bool = False
+    """The arm has stopped for good: an operator has to look at it."""
 
 
 class Lab(Protocol):

@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
+from multigen_core.containers import Container
 from multigen_core.simulation.gen3 import HOME_RAD, add_gen3
 from multigen_core.simulation.placement import receiver_position_m
 from multigen_core.simulation.setup import (
@@ -35,7 +36,15 @@ from multigen_core.simulation.vessels import (
     grip_in_pitcher,
 )
 
-__all__ = ["CAMERA", "POURING_PLACE_M", "TABLE_GEOM", "add_surroundings", "build_scene", "empty_spec"]
+__all__ = [
+    "CAMERA",
+    "POURING_PLACE_M",
+    "TABLE_GEOM",
+    "add_surroundings",
+    "arm_with_pitcher",
+    "build_scene",
+    "empty_spec",
+]
 
 CAMERA = "camera"
 TABLE_GEOM = "table"
@@ -69,17 +78,30 @@ def build_scene(setup: PourSetup) -> mujoco.MjModel:
     spec = empty_spec(setup.scene)
     add_surroundings(spec, setup)
     tool = add_gen3(spec, color=setup.scene.arm_color, grip_width_m=GRIP_WIDTH_M)
-    back_m, _, grip_height_m = grip_in_pitcher(setup.pitcher)
-    # At home the tool's x, y, z are the world's y, z, x; the pitcher's axes shall be the world's.
-    pitcher = tool.add_body(name=PITCHER_BODY, pos=(0.0, -grip_height_m, -back_m), quat=(0.5, -0.5, -0.5, -0.5))
-    pitcher.mass, pitcher.inertia, pitcher.explicitinertial = _PITCHER_MASS_KG, (4e-4, 4e-4, 2e-4), True
-    pitcher.ipos = (0.0, 0.0, 0.5 * setup.pitcher.height_m)
-    pitcher.gravcomp = 1.0
+    pitcher = _add_held(tool, setup.pitcher)
     add_container(spec, pitcher, setup.pitcher, name=PITCHER_GEOM, group=1)
     add_grip(pitcher, setup.pitcher)
     add_lip(pitcher, setup.pitcher)
     spec.add_key(name="home", qpos=HOME_RAD, ctrl=HOME_RAD)
     return spec.compile()
+
+
+def arm_with_pitcher(pitcher: Container) -> mujoco.MjModel:
+    """The arm with a pitcher in its hand that has a lip but no looks: for kinematics alone."""
+    spec = mujoco.MjSpec()
+    tool = add_gen3(spec, color=(0.9, 0.9, 0.9), grip_width_m=GRIP_WIDTH_M)
+    add_lip(_add_held(tool, pitcher), pitcher)
+    return spec.compile()
+
+
+def _add_held(tool: mujoco.MjsBody, pitcher: Container) -> mujoco.MjsBody:
+    back_m, _, grip_height_m = grip_in_pitcher(pitcher)
+    # At home the tool's x, y, z are the world's y, z, x; the pitcher's axes shall be the world's.
+    body = tool.add_body(name=PITCHER_BODY, pos=(0.0, -grip_height_m, -back_m), quat=(0.5, -0.5, -0.5, -0.5))
+    body.mass, body.inertia, body.explicitinertial = _PITCHER_MASS_KG, (4e-4, 4e-4, 2e-4), True
+    body.ipos = (0.0, 0.0, 0.5 * pitcher.height_m)
+    body.gravcomp = 1.0
+    return body
 
 
 def empty_spec(scene: SceneDraw) -> mujoco.MjSpec:

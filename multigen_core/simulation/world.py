@@ -28,7 +28,7 @@ from multigen_core.simulation.stream import LIP_SPEED_M_S, falling_stream
 from multigen_core.simulation.surface import LiquidMesh, joined, particles_to_mesh, revolved_body
 from multigen_core.simulation.tilted import tilted_body
 
-__all__ = ["PouringWorld", "WorldState"]
+__all__ = ["PouringWorld", "WorldState", "pour_workspace", "start_lip_pose"]
 
 LIP_ASIDE_M = 0.12
 """The lip stays this near to the receiver's axis, along y."""
@@ -66,6 +66,26 @@ class WorldState:
     """From the lip down to that level."""
 
 
+def pour_workspace(setup: PourSetup) -> Workspace:
+    """Where the lip may go around a receiver."""
+    mouth = mouth_centre_m(setup)
+    low, high = LIP_ABOVE_M
+    return Workspace(
+        x_m=float(mouth[0]),
+        y_m=(float(mouth[1]) - LIP_ASIDE_M, float(mouth[1]) + LIP_ASIDE_M),
+        z_m=(float(mouth[2]) + low, float(mouth[2]) + high),
+        least_tilt_rad=lambda y_m, z_m: clear_tilt_rad(
+            setup, lip_offset=(y_m - float(mouth[1]), z_m - float(mouth[2]))
+        ),
+    )
+
+
+def start_lip_pose(setup: PourSetup) -> LipPose:
+    """Where a pour begins."""
+    lip = start_lip_position_m(setup)
+    return LipPose(float(lip[1]), float(lip[2]), clear_tilt_rad(setup) + START_SLACK_RAD)
+
+
 class PouringWorld:
     """One pour. ``particle_ml``, ``timestep_s`` and ``solver_iterations`` are those of the particle liquid.
 
@@ -87,20 +107,9 @@ class PouringWorld:
         self.step_s = 1.0 / rate_hz
         self._model = build_scene(setup)
         self._data = mujoco.MjData(self._model)
-        mouth = mouth_centre_m(setup)
-        low, high = LIP_ABOVE_M
-        workspace = Workspace(
-            x_m=float(mouth[0]),
-            y_m=(float(mouth[1]) - LIP_ASIDE_M, float(mouth[1]) + LIP_ASIDE_M),
-            z_m=(float(mouth[2]) + low, float(mouth[2]) + high),
-            least_tilt_rad=lambda y_m, z_m: clear_tilt_rad(
-                setup, lip_offset=(y_m - float(mouth[1]), z_m - float(mouth[2]))
-            ),
-        )
-        self.start_tilt_rad = clear_tilt_rad(setup) + START_SLACK_RAD
-        lip = start_lip_position_m(setup)
-        start = LipPose(float(lip[1]), float(lip[2]), self.start_tilt_rad)
-        self._arm = ArmMotion(self._model, self._data, workspace, start)
+        start = start_lip_pose(setup)
+        self.start_tilt_rad = start.tilt_rad
+        self._arm = ArmMotion(self._model, self._data, pour_workspace(setup), start)
         self._clearance = Clearance(self._model, self._data, setup)
         self._liquid = ParticleLiquid(
             pitcher=setup.pitcher,
@@ -142,6 +151,16 @@ class PouringWorld:
         for _ in range(round(self.step_s / TICK_S)):
             self._arm.tick(twist)
             self._liquid.advance(self._arm.pitcher_pose, TICK_S)
+        return self._stepped()
+
+    def follow(self, joints_rad: Float[np.ndarray, "ticks 7"]) -> WorldState:
+        """One control step in which another arm, real or emulated, went through these postures, evenly in time."""
+        for posture in joints_rad:
+            self._arm.place(posture)
+            self._liquid.advance(self._arm.pitcher_pose, self.step_s / len(joints_rad))
+        return self._stepped()
+
+    def _stepped(self) -> WorldState:
         self._mesh = None
         self.state = self._observe(time_s=self.state.time_s + self.step_s, poured_before_ml=self.state.poured_ml)
         self._has_tilted |= not self._is_upright()

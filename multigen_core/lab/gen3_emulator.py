@@ -1,0 +1,642 @@
+"""A Kinova Gen3 on the wire without the Kinova: serves the Kortex protocol on this machine's loopback.
+
+    python -m multigen_core.lab.gen3_emulator --port 10000
+
+prints its two ports as one line of JSON and then reads faults to inject, one a line, from standard input:
+
+    fault             a drive reports a fault             estop         the emergency stop
+    stick SECONDS     feedback freezes                    mute SECONDS  nothing is answered
+    drop              every connection is cut             delay MS      answers come that much later
+    joints N          so many joints are reported
+
+The same words with a time, ``--inject fault@10``, happen by themselves. It is wire-compatible with the format that the
+kortex_api 2.6.0.post3 client speaks; it was never compared with a robot.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from multigen_core.errors import ConfigError, MissingExtra, UserError
+from multigen_core.lab.emulated_arm import EmulatedArm, Refusal
+from multigen_core.lab.kortex.calls import (
+    DURATION,
+    GRIPPER_POSITION,
+    LOW_LEVEL,
+    REACH_JOINT_ANGLES,
+    TCP_PORT,
+    UDP_PORT,
+    ActionEvent,
+    ArmState,
+    Call,
+    ErrorCode,
+    SubCode,
+)
+from multigen_core.lab.kortex.frames import (
+    REQUEST,
+    Frame,
+    StreamSplitter,
+    bytes_to_frame,
+    failure_response,
+    frame_to_bytes,
+    frame_to_stream,
+    notification,
+    response,
+)
+from multigen_core.lab.kortex.messages import (
+    Action,
+    ActionList,
+    ActionNotice,
+    ActionReference,
+    ActionTypeRequest,
+    ActuatorFeedback,
+    ArmFeedback,
+    ArmStateMessage,
+    BaseFeedback,
+    Constraint,
+    Count,
+    Device,
+    DeviceList,
+    Empty,
+    Failure,
+    Finger,
+    Gripper,
+    GripperCommand,
+    GripperRequest,
+    JointAngle,
+    JointAngles,
+    JointSpeeds,
+    OpenSession,
+    Pose,
+    ReachJointAngles,
+    ServoingMode,
+    Subscription,
+    SubscriptionOptions,
+    Timestamp,
+    Twist,
+    TwistCommand,
+)
+from multigen_core.lab.kortex.wire import WireError, decode
+from multigen_core.simulation.gen3 import HOME_RAD
+
+__all__ = ["Emulator", "EmulatorProcess", "Manners", "main", "running_emulator"]
+
+HOME_ACTION = 1
+_PHYSICS_S = 0.004
+_NEWS_DELAY_S = 0.02
+"""Notifications come so long after what they tell: a client registers its callback only once the subscribe call has
+returned, and one that hears earlier stops hearing at all."""
+_START_S = 30.0
+_ACTUATOR, _GRIPPER = 3, 5
+_USERS = {"admin": "admin"}
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How the emulated arm is worse than a good one."""
+
+    reply_latency_s: float = 0.0
+    jitter_s: float = 0.0
+    """Uniform on top of the latency."""
+    command_latency_s: float = 0.0
+    """From a speed command to motion."""
+    joints: int = 7
+    inject: tuple[tuple[float, str], ...] = ()
+    """(seconds after the start, words as on standard input)."""
+    seed: int = 0
+
+
+@dataclass
+class _Session:
+    """One client on one transport."""
+
+    identifier: int
+    inactivity_s: float
+    connection_s: float
+    heard_s: float
+    topics: dict[int, Call] = field(default_factory=dict)
+    """Handle -> what was subscribed to."""
+
+
+@dataclass
+class _Connection:
+    """One TCP connection or one UDP address."""
+
+    write: Callable[[bytes], None]
+    close: Callable[[], None]
+    stream: bool
+    session: _Session | None = None
+    free_s: float = 0.0
+    """Earliest time of its next answer: they keep their order."""
+
+
+class Emulator:
+    """The server; needs a running event loop."""
+
+    def __init__(self, manners: Manners) -> None:
+        self._manners = manners
+        self.arm = EmulatedArm(command_latency_s=manners.command_latency_s)
+        self._delay_s, self._joints = manners.reply_latency_s, manners.joints
+        self._random = random.Random(manners.seed)
+        self._connections: dict[object, _Connection] = {}
+        self._next_session, self._next_handle = 1, 1
+        self._controller: int | None = None
+        self._muted_until_s = 0.0
+        self._stuck_until_s = 0.0
+        self._frozen: tuple[int, Any, Any] | None = None
+        self._reference: ActionReference | None = None
+        self._began_s = time.monotonic()
+        self._handlers: dict[int, tuple[type[Any], Callable[[_Session, Any], object]]] = {
+            Call.CLOSE_SESSION: (Empty, self._close_session),
+            Call.KEEP_ALIVE: (Empty, lambda session, asked: Empty()),
+            Call.SET_SERVOING_MODE: (ServoingMode, self._set_mode),
+            Call.GET_SERVOING_MODE: (Empty, lambda session, asked: ServoingMode(self.arm.mode)),
+            Call.EMERGENCY_STOP: (Empty, self._emergency_stop),
+            Call.CLEAR_FAULTS: (Empty, self._clear_faults),
+            Call.STOP: (Empty, self._stop),
+            Call.STOP_ACTION: (Empty, self._stop_action),
+            Call.GET_ARM_STATE: (Empty, lambda session, asked: ArmStateMessage(self.arm.state)),
+            Call.ON_ARM_STATE: (
+                SubscriptionOptions,
+                lambda session, asked: self._subscribe(session, Call.ON_ARM_STATE),
+            ),
+            Call.ON_ACTION: (SubscriptionOptions, lambda session, asked: self._subscribe(session, Call.ON_ACTION)),
+            Call.UNSUBSCRIBE: (Subscription, self._unsubscribe),
+            Call.ACTUATOR_COUNT: (Empty, lambda session, asked: Count(self._joints)),
+            Call.READ_ALL_DEVICES: (Empty, self._devices),
+            Call.EXECUTE_ACTION: (Action, self._execute),
+            Call.EXECUTE_ACTION_FROM_REFERENCE: (ActionReference, self._execute_stored),
+            Call.READ_ALL_ACTIONS: (ActionTypeRequest, self._actions),
+            Call.SEND_JOINT_SPEEDS: (JointSpeeds, self._drive_joints),
+            Call.SEND_TWIST: (TwistCommand, self._drive_tool),
+            Call.SEND_GRIPPER: (GripperCommand, self._drive_gripper),
+            Call.MEASURED_GRIPPER: (GripperRequest, self._measured_gripper),
+            Call.MEASURED_JOINT_ANGLES: (Empty, self._measured_angles),
+            Call.MEASURED_POSE: (Empty, self._measured_pose),
+            Call.REFRESH_FEEDBACK: (Empty, lambda session, asked: self._feedback()),
+            Call.REFRESH: (Empty, self._refresh),
+            Call.REFRESH_COMMAND: (Empty, self._refresh),
+        }
+
+    async def serve(self, *, port: int, udp_port: int, announce: Callable[[int, int], None]) -> None:
+        """Serves until cancelled. Raises UserError when a port is taken."""
+        loop = asyncio.get_running_loop()
+        try:
+            tcp = await asyncio.start_server(self._accept, "127.0.0.1", port)
+            udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=("127.0.0.1", udp_port))
+        except OSError as error:
+            raise UserError(
+                f"port {port} or {udp_port} cannot be used ({error.strerror}): choose another, 0 is any"
+            ) from error
+        for at_s, words in self._manners.inject:
+            loop.call_later(at_s, self.inject, words)
+        announce(tcp.sockets[0].getsockname()[1], udp.get_extra_info("sockname")[1])
+        try:
+            await self._live()
+        finally:
+            udp.close()
+            tcp.close()
+            self._drop()
+
+    def inject(self, words: str) -> None:
+        """Makes something go wrong. Raises ConfigError for words that are none of this module's."""
+        name, *figures = words.split()
+        try:
+            value = float(figures[0]) if figures else 0.0
+        except ValueError as error:
+            raise ConfigError(f"{words!r} has no number after {name!r}") from error
+        now_s = time.monotonic()
+        if name == "fault":
+            self.arm.trip()
+        elif name == "estop":
+            self.arm.emergency_stop()
+        elif name == "drop":
+            self._drop()
+        elif name == "stick":
+            self._frozen, self._stuck_until_s = self._measured(), now_s + value
+        elif name == "mute":
+            self._muted_until_s = now_s + value
+        elif name == "delay":
+            self._delay_s = 1e-3 * value
+        elif name == "joints":
+            self._joints = int(value)
+        else:
+            raise ConfigError(f"{words!r} cannot be injected; there are fault, estop, stick, mute, drop, delay, joints")
+
+    async def _live(self) -> None:
+        """Lets the arm's time pass with the clock's."""
+        before_s = time.monotonic()
+        while True:
+            await asyncio.sleep(_PHYSICS_S)
+            now_s = time.monotonic()
+            self.arm.advance(now_s - before_s)
+            before_s = now_s
+            for event in self.arm.take_events():
+                self._tell(event)
+            self._expire(now_s)
+
+    def _expire(self, now_s: float) -> None:
+        """Forgets sessions nobody used; what they made the arm do goes on."""
+        for key, connection in list(self._connections.items()):
+            session = connection.session
+            if session is None:
+                if not connection.stream:
+                    del self._connections[key]
+                continue
+            silent_s = now_s - session.heard_s
+            if silent_s > session.inactivity_s:
+                self._end_session(connection)
+            if silent_s > session.connection_s and connection.stream:
+                connection.close()
+
+    def _end_session(self, connection: _Connection) -> None:
+        if connection.session and connection.session.identifier == self._controller:
+            self._controller = None
+        connection.session = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(writer.write, writer.close, stream=True)
+        self._connections[writer] = connection
+        splitter = StreamSplitter()
+        try:
+            while data := await reader.read(65536):
+                for frame in splitter.feed(data):
+                    self._hear(connection, frame)
+        except (WireError, ConnectionError):
+            # A stream out of step cannot be mended.
+            writer.close()
+        finally:
+            self._connections.pop(writer, None)
+            self._end_session(connection)
+            writer.close()
+
+    def hear_datagram(self, data: bytes, address: tuple[str, int], transport: asyncio.DatagramTransport) -> None:
+        """One frame of a UDP client, who is known by its address; what is no frame is dropped."""
+        if address not in self._connections:
+            self._connections[address] = _Connection(
+                lambda answer: transport.sendto(answer, address), lambda: None, stream=False
+            )
+        try:
+            self._hear(self._connections[address], bytes_to_frame(data))
+        except WireError:
+            return
+
+    def _hear(self, connection: _Connection, frame: Frame) -> None:
+        if frame.kind != REQUEST or time.monotonic() < self._muted_until_s:
+            return
+        self._send(connection, self._answer(connection, frame))
+
+    def _answer(self, connection: _Connection, frame: Frame) -> Frame:
+        session = connection.session
+        number = session.identifier if session else 0
+        try:
+            if frame.call == Call.CREATE_SESSION:
+                return self._create_session(connection, frame)
+            if session is None or frame.session != session.identifier:
+                return _refused(frame, number, ErrorCode.PROTOCOL, SubCode.INVALID_SESSION, "open a session first")
+            session.heard_s = time.monotonic()
+            if frame.call not in self._handlers:
+                words = f"function {frame.call:#x} is not known here"
+                return _refused(frame, number, ErrorCode.PROTOCOL, SubCode.UNSUPPORTED_METHOD, words)
+            kind, handler = self._handlers[frame.call]
+            answer = response(frame, session=number, payload=handler(session, decode(kind, frame.payload)))
+            if connection.session is not None and frame.call == Call.CLOSE_SESSION:
+                self._end_session(connection)
+            return answer
+        except Refusal as refusal:
+            return _refused(frame, number, ErrorCode.DEVICE, refusal.sub_code, str(refusal))
+        except WireError as error:
+            return _refused(frame, number, ErrorCode.PROTOCOL, SubCode.UNREADABLE_PAYLOAD, str(error))
+
+    def _send(self, connection: _Connection, frame: Frame, extra_s: float = 0.0) -> None:
+        """After the latency, in order."""
+        loop = asyncio.get_running_loop()
+        delay_s = self._delay_s + extra_s + self._random.uniform(0.0, self._manners.jitter_s)
+        data = frame_to_stream(frame) if connection.stream else frame_to_bytes(frame)
+        if delay_s == 0.0 and connection.free_s <= loop.time():
+            connection.write(data)
+            return
+        connection.free_s = max(connection.free_s, loop.time() + delay_s)
+        loop.call_at(connection.free_s, connection.write, data)
+
+    def _tell(self, event: ActionEvent | ArmState) -> None:
+        """Notifies whoever subscribed."""
+        topic = Call.ON_ACTION if isinstance(event, ActionEvent) else Call.ON_ARM_STATE
+        whole_s, rest_s = divmod(self.arm.time_s, 1.0)
+        news: object = ArmStateMessage(event)
+        if isinstance(event, ActionEvent):
+            news = ActionNotice(event, self._reference, Timestamp(int(whole_s), int(1e6 * rest_s)))
+        for connection in self._connections.values():
+            session = connection.session
+            for handle, call in session.topics.items() if session else ():
+                if call == topic and session:
+                    frame = notification(call, session=session.identifier, handle=handle, payload=news)
+                    self._send(connection, frame, _NEWS_DELAY_S)
+
+    def _drop(self) -> None:
+        for connection in list(self._connections.values()):
+            self._end_session(connection)
+            connection.close()
+
+    def _create_session(self, connection: _Connection, frame: Frame) -> Frame:
+        hello = decode(OpenSession, frame.payload)
+        if _USERS.get(hello.username) != hello.password:
+            return _refused(frame, 0, ErrorCode.PROTOCOL, SubCode.WRONG_PASSWORD, "user or password is wrong")
+        number, self._next_session = self._next_session, self._next_session % 0xFFFF + 1
+        connection.session = _Session(
+            identifier=number,
+            inactivity_s=1e-3 * hello.session_inactivity_ms or math.inf,
+            connection_s=1e-3 * hello.connection_inactivity_ms or math.inf,
+            heard_s=time.monotonic(),
+        )
+        return response(frame, session=number, payload=Empty())
+
+    def _close_session(self, session: _Session, asked: Empty) -> Empty:
+        session.topics.clear()
+        return Empty()
+
+    def _take_control(self, session: _Session) -> None:
+        """Who moves the arm first keeps it until its session ends."""
+        if self._controller not in {None, session.identifier}:
+            raise Refusal(SubCode.NOT_IN_CONTROL, "another session controls the arm")
+        self._controller = session.identifier
+
+    def _set_mode(self, session: _Session, asked: ServoingMode) -> Empty:
+        self._take_control(session)
+        self.arm.set_mode(asked.mode)
+        return Empty()
+
+    def _emergency_stop(self, session: _Session, asked: Empty) -> Empty:
+        self.arm.emergency_stop()
+        return Empty()
+
+    def _clear_faults(self, session: _Session, asked: Empty) -> Empty:
+        self.arm.clear_faults()
+        return Empty()
+
+    def _stop(self, session: _Session, asked: Empty) -> Empty:
+        self.arm.stop()
+        return Empty()
+
+    def _stop_action(self, session: _Session, asked: Empty) -> Empty:
+        self.arm.stop_action()
+        return Empty()
+
+    def _subscribe(self, session: _Session, topic: Call) -> Subscription:
+        handle, self._next_handle = self._next_handle, self._next_handle % 0xFFFF + 1
+        session.topics[handle] = topic
+        return Subscription(handle)
+
+    def _unsubscribe(self, session: _Session, asked: Subscription) -> Empty:
+        if session.topics.pop(asked.identifier, None) is None:
+            raise Refusal(SubCode.INVALID_PARAM, f"there is no subscription {asked.identifier}")
+        return Empty()
+
+    def _devices(self, session: _Session, asked: Empty) -> DeviceList:
+        joints = [Device(_ACTUATOR, 1 + joint, joint) for joint in range(self._joints)]
+        return DeviceList((*joints, Device(_GRIPPER, 1 + self._joints, self._joints)))
+
+    def _execute(self, session: _Session, asked: Action) -> Empty:
+        self._take_control(session)
+        if asked.reach_joint_angles is not None:
+            goal, constraint = asked.reach_joint_angles.goal, asked.reach_joint_angles.constraint or Constraint()
+            angles = {angle.joint: angle.angle_deg for angle in (goal.angles if goal else ())}
+            timed = constraint.kind == DURATION
+            self.arm.reach(
+                angles,
+                duration_s=constraint.value if timed else 0.0,
+                speed_deg_s=0.0 if timed else constraint.value,
+            )
+        elif asked.joint_speeds is not None:
+            self.arm.drive_joints({speed.joint: speed.speed_deg_s for speed in asked.joint_speeds.speeds})
+        else:
+            raise Refusal(SubCode.INVALID_PARAM, "this action does nothing that is known here")
+        self._reference = asked.reference
+        return Empty()
+
+    def _execute_stored(self, session: _Session, asked: ActionReference) -> Empty:
+        if asked.identifier != HOME_ACTION:
+            raise Refusal(SubCode.INVALID_PARAM, f"there is no action {asked.identifier}")
+        return self._execute(session, _home())
+
+    def _actions(self, session: _Session, asked: ActionTypeRequest) -> ActionList:
+        return ActionList((_home(),) if asked.kind == REACH_JOINT_ANGLES else ())
+
+    def _drive_joints(self, session: _Session, asked: JointSpeeds) -> Empty:
+        self._take_control(session)
+        self.arm.drive_joints({speed.joint: speed.speed_deg_s for speed in asked.speeds})
+        return Empty()
+
+    def _drive_tool(self, session: _Session, asked: TwistCommand) -> Empty:
+        self._take_control(session)
+        twist = asked.twist or Twist()
+        self.arm.drive_tool(
+            asked.frame,
+            np.array([twist.x_m_s, twist.y_m_s, twist.z_m_s, twist.x_deg_s, twist.y_deg_s, twist.z_deg_s]),
+        )
+        return Empty()
+
+    def _drive_gripper(self, session: _Session, asked: GripperCommand) -> Empty:
+        self._take_control(session)
+        for finger in asked.gripper.fingers if asked.gripper else ():
+            self.arm.drive_gripper(asked.mode, finger.value)
+        return Empty()
+
+    def _measured_gripper(self, session: _Session, asked: GripperRequest) -> Gripper:
+        if asked.mode != GRIPPER_POSITION:
+            raise Refusal(SubCode.INVALID_PARAM, "only the gripper's position is measured here")
+        return Gripper((Finger(0, self.arm.gripper),))
+
+    def _measured_angles(self, session: _Session, asked: Empty) -> JointAngles:
+        _, angles, _ = self._shown()
+        return JointAngles(tuple(JointAngle(joint, float(angles[joint])) for joint in range(min(self._joints, 7))))
+
+    def _measured_pose(self, session: _Session, asked: Empty) -> Pose:
+        place, angles = self.arm.pose
+        return Pose(*map(float, place), *map(float, angles))
+
+    def _refresh(self, session: _Session, asked: Empty) -> ArmFeedback:
+        """Low-level targets are not followed: the arm holds still in that mode."""
+        if self.arm.mode != LOW_LEVEL:
+            raise Refusal(SubCode.WRONG_MODE, "cyclic commands need low-level servoing")
+        return self._feedback()
+
+    def _measured(self) -> tuple[int, Any, Any]:
+        return int(1000 * self.arm.time_s) & 0xFFFFFFFF, self.arm.angles_deg, self.arm.speeds_deg_s
+
+    def _shown(self) -> tuple[int, Any, Any]:
+        """What clients see of the joints: frame, angles, speeds."""
+        if self._frozen and time.monotonic() < self._stuck_until_s:
+            return self._frozen
+        return self._measured()
+
+    def _feedback(self) -> ArmFeedback:
+        frame, angles, speeds = self._shown()
+        torques, banks = self.arm.torques_nm, self.arm.fault_banks
+        actuators = tuple(
+            ActuatorFeedback(
+                position_deg=float(angles[joint]),
+                speed_deg_s=float(speeds[joint]),
+                torque_nm=float(torques[joint]),
+                voltage_v=24.0,
+                motor_celsius=35.0,
+                core_celsius=35.0,
+                fault_bank_a=banks[joint],
+            )
+            for joint in range(min(self._joints, 7))
+        )
+        return ArmFeedback(frame, BaseFeedback(), actuators)
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._emulator.hear_datagram(data, addr, self._transport)
+
+
+def _refused(frame: Frame, session: int, code: ErrorCode, sub_code: SubCode, sentence: str) -> Frame:
+    return failure_response(frame, session=session, failure=Failure(code, sub_code, sentence))
+
+
+def _home() -> Action:
+    angles = JointAngles(tuple(JointAngle(joint, float(deg)) for joint, deg in enumerate(np.degrees(HOME_RAD))))
+    reference = ActionReference(HOME_ACTION, REACH_JOINT_ANGLES)
+    return Action(reference, "Home", reach_joint_angles=ReachJointAngles(angles))
+
+
+@dataclass(frozen=True)
+class EmulatorProcess:
+    """An emulator that runs beside this process."""
+
+    port: int
+    udp_port: int
+    process: "subprocess.Popen[str]"
+
+    def inject(self, words: str) -> None:
+        """As on its standard input."""
+        assert self.process.stdin
+        self.process.stdin.write(words + "\n")
+        self.process.stdin.flush()
+
+
+@contextmanager
+def running_emulator(*options: str) -> Iterator[EmulatorProcess]:
+    """Starts an emulator on free ports and ends it; it ends by itself when this process dies.
+
+    Raises MissingExtra when it does not start.
+    """
+    command = [sys.executable, "-m", "multigen_core.lab.gen3_emulator", "--port", "0", "--udp-port", "0"]
+    process = subprocess.Popen(
+        [*command, "--until-input-ends", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        if not line:
+            raise MissingExtra(f"the Gen3 emulator did not start (exit code {process.wait(_START_S)}): see above")
+        ports = json.loads(line)
+        yield EmulatorProcess(ports["tcp"], ports["udp"], process)
+    finally:
+        process.terminate()
+        process.wait(_START_S)
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until interrupted; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m multigen_core.lab.gen3_emulator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=TCP_PORT, help="TCP; 0 takes any free one")
+    parser.add_argument("--udp-port", type=int, default=UDP_PORT, help="UDP; 0 takes any free one")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="every answer comes that much later")
+    parser.add_argument("--jitter-ms", type=float, default=0.0, help="and up to this much later still")
+    parser.add_argument("--arm-latency-ms", type=float, default=0.0, help="joints follow a speed that much later")
+    parser.add_argument("--joints", type=int, default=7, help="number of joints that is reported")
+    parser.add_argument("--inject", action="append", default=[], metavar="WORDS@SECONDS", help="see above")
+    parser.add_argument("--seed", type=int, default=0, help="of the jitter")
+    parser.add_argument("--until-input-ends", action="store_true", help="end when standard input does")
+    options = parser.parse_args(arguments)
+    try:
+        manners = Manners(
+            reply_latency_s=1e-3 * options.latency_ms,
+            jitter_s=1e-3 * options.jitter_ms,
+            command_latency_s=1e-3 * options.arm_latency_ms,
+            joints=options.joints,
+            inject=tuple(map(_timed, options.inject)),
+            seed=options.seed,
+        )
+        asyncio.run(_main(manners, options.port, options.udp_port, until_input_ends=options.until_input_ends))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _timed(text: str) -> tuple[float, str]:
+    words, _, seconds = text.rpartition("@")
+    try:
+        return float(seconds), words
+    except ValueError as error:
+        raise ConfigError(f"--inject is {text!r}; write words and seconds, like fault@10") from error
+
+
+async def _main(manners: Manners, port: int, udp_port: int, *, until_input_ends: bool) -> None:
+    emulator = Emulator(manners)
+    loop = asyncio.get_running_loop()
+    serving = asyncio.ensure_future(emulator.serve(port=port, udp_port=udp_port, announce=_announce))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    ended = serving.cancel if until_input_ends else None
+    threading.Thread(target=_listen, args=(loop, emulator, ended), daemon=True).start()
+    try:
+        await serving
+    except asyncio.CancelledError:
+        # Asked to end: that is no failure.
+        return
+
+
+def _announce(tcp: int, udp: int) -> None:
+    print(json.dumps({"tcp": tcp, "udp": udp}), flush=True)
+
+
+def _listen(loop: asyncio.AbstractEventLoop, emulator: Emulator, ended: Callable[[], object] | None) -> None:
+    """Reads standard input in a thread of its own: not every kind of file can be waited for."""
+    for line in sys.stdin:
+        if line.strip():
+            loop.call_soon_threadsafe(_inject, emulator, line.strip())
+    if ended:
+        loop.call_soon_threadsafe(ended)
+
+
+def _inject(emulator: Emulator, words: str) -> None:
+    try:
+        emulator.inject(words)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
