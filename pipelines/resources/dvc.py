@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from filelock import FileLock
@@ -37,18 +38,25 @@ class Dvc(dg.ConfigurableResource):
 
     def recorded(self, stage: str, partition: str | None) -> str | None:
         """The md5 of the stage's output in dvc.lock; None when there is none."""
-        lock = Path(self.root, "dvc.lock")
-        if not lock.is_file():
-            return None
-        entry = (YAML(typ="safe").load(lock) or {}).get("stages", {}).get(address(stage, partition), {})
         place = output_of(stage_named(stage), partition).as_posix()
-        found = [out["md5"] for out in entry.get("outs", []) if out["path"] == place]
-        return found[0] if found else None
+        return {out["path"]: out["md5"] for out in self._entry(stage, partition).get("outs", [])}.get(place)
+
+    def read(self, stage: str, partition: str | None) -> dict[str, str]:
+        """Path -> md5 of what the stage had read when its output was recorded."""
+        return {dep["path"]: dep["md5"] for dep in self._entry(stage, partition).get("deps", [])}
 
     def changed(self) -> set[str]:
         """Addresses (``stage@partition``) whose code, params, inputs or output differ from what dvc.lock records."""
         report = json.loads(self._call("status", "--json"))
         return set(report)
+
+    def _entry(self, stage: str, partition: str | None) -> dict[str, Any]:
+        """The stage's part of dvc.lock; empty when there is none."""
+        lock = Path(self.root, "dvc.lock")
+        if not lock.is_file():
+            return {}
+        stages: dict[str, Any] = (YAML(typ="safe").load(lock) or {}).get("stages", {})
+        return dict(stages.get(address(stage, partition), {}))
 
     def _call(self, *arguments: str) -> str:
         root = Path(self.root)

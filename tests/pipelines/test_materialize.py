@@ -17,8 +17,9 @@ from multigen_core.records import Summary
 from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_named
 from multigen_core.storage import output_folder, write_json
 from pipelines.instance import IN_PROCESS, open_instance
-from pipelines.materialize import materialize, units_of
+from pipelines.materialize import materialize
 from pipelines.resources.dvc import Dvc
+from pipelines.units import units_of
 from tests.skeleton import REPOSITORY
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster and MLflow warn of their own dependencies' futures
