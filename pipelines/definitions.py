@@ -5,6 +5,7 @@ import dagster as dg
 from pipelines.assets.clips import clips, masks, segmenter
 from pipelines.assets.evaluation import champion, evaluation, report
 from pipelines.assets.policy import policy
+from pipelines.assets.remote import remote_copy
 from pipelines.assets.simulation import episodes
 from pipelines.assets.sound import audio_model, audio_report
 from pipelines.assets.synthesis import audiovisual, noise_augmented
@@ -30,6 +31,7 @@ ASSETS = [
     evaluation,
     report,
     champion,
+    remote_copy,
 ]
 """In an order in which they can be made."""
 

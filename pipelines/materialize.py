@@ -24,7 +24,7 @@ from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 from pipelines.step import DATA_VERSION
-from pipelines.units import CHAMPION, Unit, read_by, units_of
+from pipelines.units import CHAMPION, REMOTE_COPY, Unit, read_by, units_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -79,12 +79,14 @@ class _Walk:
     def _fresh(self, unit: Unit, changed: set[str], made_anew: set[Unit]) -> bool:
         if unit.asset == CHAMPION:
             return _journal(self._root, CHAMPION).get("evidence") == evidence(self._experiment, self._dvc)
+        if unit.asset == REMOTE_COPY:
+            return False
         stage = stage_named(unit.asset)
         whole = finished(self._root / output_of(stage, unit.partition))
         return whole and unit.address not in changed and made_anew.isdisjoint(read_by(unit, self._experiment))
 
     def _version(self, unit: Unit) -> str | None:
-        return None if unit.asset == CHAMPION else self._dvc.recorded(unit.asset, unit.partition)
+        return None if unit.asset in {CHAMPION, REMOTE_COPY} else self._dvc.recorded(unit.asset, unit.partition)
 
     def _run(self, unit: Unit, *, label: str) -> None:
         import dagster as dg
@@ -156,7 +158,7 @@ def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:
             raise ConfigError(
                 f"--select {part!r} names no asset; assets are {known}; `*policy` adds all before it"
             ) from error
-    return [unit for unit in units if unit.asset in names]
+    return [unit for unit in [*units, Unit(REMOTE_COPY, None)] if unit.asset in names]
 
 
 def _note(result: "dg.ExecuteInProcessResult", unit: Unit) -> str:

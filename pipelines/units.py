@@ -6,10 +6,11 @@ from multigen_core.experiment import Experiment
 from multigen_core.stages import STAGES, partitions_of, stage_named
 from pipelines.project import address
 
-__all__ = ["CHAMPION", "Unit", "ancestors_of", "read_by", "units_of"]
+__all__ = ["CHAMPION", "REMOTE_COPY", "Unit", "ancestors_of", "read_by", "units_of"]
 
 CHAMPION = "champion"
-"""The asset that is no stage: it writes the registry, not a folder."""
+REMOTE_COPY = "remote_copy"
+"""The two assets that are no stages: one writes the registry, the other the data remote."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Unit:
 
 
 def units_of(experiment: Experiment) -> list[Unit]:
-    """All asset partitions of the project, upstream first."""
+    """What a walk over the whole graph makes: all asset partitions but the remote's copy, upstream first."""
     stages = [Unit(stage.name, key) for stage in STAGES for key in partitions_of(stage, experiment)]
     return [*stages, Unit(CHAMPION, None)]
 

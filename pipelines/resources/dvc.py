@@ -3,6 +3,7 @@
 DVC owns the output folders through dvc.yaml, so an output is recorded with ``dvc commit`` after it was computed.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from multigen_core.stages import output_of, stage_named
 from pipelines.project import STATE, address, project_root
 
 __all__ = ["Dvc"]
+
+REMOTE = "store"
+"""What DVC's config calls the remote that ``set_remote`` names."""
 
 
 class Dvc(dg.ConfigurableResource):
@@ -49,6 +53,45 @@ class Dvc(dg.ConfigurableResource):
         """Addresses (``stage@partition``) whose code, params, inputs or output differ from what dvc.lock records."""
         report = json.loads(self._call("status", "--json"))
         return set(report)
+
+    def lock_digest(self) -> str:
+        """Digest of dvc.lock: of all versions together."""
+        return hashlib.sha256(Path(self.root, "dvc.lock").read_bytes()).hexdigest()[:16]
+
+    def cache(self) -> Path:
+        """The folder of DVC's cache."""
+        return (Path(self.root) / self._call("cache", "dir").strip()).resolve()
+
+    def remote(self) -> str:
+        """Address of the default data remote. Raises UserError when there is none."""
+        name = self._call("config", "core.remote").strip()
+        for line in self._call("remote", "list").splitlines():
+            if line.split() and line.split()[0] == name:
+                return line.split()[1]
+        raise UserError("there is no data remote: name one with `python -m pipelines remote ADDRESS`")
+
+    def set_remote(self, address: str, endpoint: str | None) -> None:
+        """Makes ``address`` (a folder, s3://bucket/path, ...) the default data remote of this checkout.
+
+        Raises UserError for an address with a password in it: DVC would write it down.
+        """
+        if "@" in address.partition("://")[2].partition("/")[0]:
+            raise UserError(
+                "the address of a data remote must not hold a name or password: set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY in the environment, or use ~/.aws/credentials"
+            )
+        # Local: an address of one machine is no part of the project.
+        self._call("remote", "add", "--local", "--force", "--default", REMOTE, address)
+        if endpoint is not None:
+            self._call("remote", "modify", "--local", REMOTE, "endpointurl", endpoint)
+
+    def push(self) -> None:
+        """Copies every recorded output to the data remote. Raises UserError with DVC's last line when it fails."""
+        self._call("push", "--quiet")
+
+    def cloud_status(self) -> dict[str, str]:
+        """Recorded path -> ``new``, ``deleted`` or ``missing``, where cache and data remote differ."""
+        return dict(json.loads(self._call("status", "--cloud", "--json") or "{}"))
 
     def _entry(self, stage: str, partition: str | None) -> dict[str, Any]:
         """The stage's part of dvc.lock; empty when there is none."""
