@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multigen_core.errors import UserError
 from pipelines.project import DAGSTER_HOME
 
 if TYPE_CHECKING:
@@ -33,9 +34,17 @@ def dagster_home(root: Path) -> Path:
 
 
 def open_instance(root: Path) -> "dg.DagsterInstance":
-    """Dagster's storage, for runs in this process."""
+    """Dagster's storage, for runs in this process. Raises UserError when it is locked, damaged or away."""
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
+    from sqlalchemy.exc import SQLAlchemyError
 
     home = dagster_home(root)
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"compute_logs": _KEEP_TERMINAL}))
+    try:
+        reference = InstanceRef.from_dir(str(home), overrides={"compute_logs": _KEEP_TERMINAL})
+        instance = dg.DagsterInstance.from_ref(reference)
+        instance.get_runs_count()
+    except (SQLAlchemyError, OSError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise UserError(f"Dagster's storage in {home} cannot be used: {what}; see docs/operations.md") from error
+    return instance

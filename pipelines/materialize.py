@@ -57,6 +57,7 @@ class _Walk:
 
     def make(self, units: Sequence[Unit], *, force: bool) -> None:
         """Raises what the first failing step raised; earlier steps stay done."""
+        Mlflow(root=str(self._root)).opened()  # before anything is computed that it could not take
         bury_killed_runs(self._root, self._instance)
         changed = self._dvc.changed()
         made_anew: set[Unit] = set()

@@ -11,6 +11,7 @@ import dagster as dg
 
 from multigen_core.errors import UserError
 from multigen_core.stages import JOURNAL, stage_named
+from multigen_core.storage import replace_text
 from pipelines import checks, lineage, previews, registry
 from pipelines.progress import StepProgress
 from pipelines.project import address
@@ -123,7 +124,7 @@ def extend_journal(root: Path, name: str, notes: Mapping[str, object]) -> None:
     path = root / JOURNAL / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(path.read_text()) if path.is_file() else {}
-    path.write_text(json.dumps(known | dict(notes)))
+    replace_text(path, json.dumps(known | dict(notes)))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Dagster's and MLflow's pages on loopback, over the same storage as ``python -m pipelines materialize``."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ __all__ = ["serve"]
 HOST = "127.0.0.1"
 READY_S = 600.0
 """Longest start of both servers on a busy machine; 10 to 30 s are usual."""
+_PR_SET_PDEATHSIG = 1
 FAREWELL_S = 20.0
 """What a server may take to end its own children."""
 
@@ -98,7 +100,13 @@ def _start(server: _Server, root: Path) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
+
+
+def _end_with_parent() -> None:
+    """Asks Linux for a SIGTERM when the parent dies, even by kill -9; else its servers would keep the ports."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

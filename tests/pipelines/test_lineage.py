@@ -18,6 +18,7 @@ from pipelines.registry import POLICY, register
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 from pipelines.units import Unit, ancestors_of
+from tests.evaluation.made_up_run import experiment as made_up_experiment
 from tests.evaluation.made_up_run import made_up_run
 from tests.skeleton import REPOSITORY
 
@@ -44,7 +45,7 @@ def test_the_ancestors_of_a_policy(experiment: Experiment) -> None:
 @pytest.fixture
 def project(tmp_path: Path, tracking: Mlflow, experiment: Experiment, served: None) -> Path:
     """Clips, the journal of their run, and a registered policy with its lineage."""
-    made_up_run(tmp_path)
+    made_up_run(tmp_path, made_up_experiment(trials=2))
     notes = {"dvc_md5": "clips-None.dir", "git_commit": "abc", "dagster_run_id": "d1", "mlflow_run_id": "m1"}
     journal = tmp_path / JOURNAL
     journal.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,7 @@ def test_a_version_from_before_is_traced_while_its_weights_are_there(
                 POLICY, str(place), run_id=run.run_id, tags={"dvc_md5": md5, "ablation": "vision_audio"}
             )
     assert chain(project, tracking, experiment, f"models:/{POLICY}/2")[1].clips
-    with pytest.raises(MissingInput, match="dvc.lock records other weights than its lost.dir"):
+    with pytest.raises(MissingInput, match=r"dvc\.lock records other weights than its lost\.dir"):
         chain(project, tracking, experiment, f"models:/{POLICY}/3")
 
 
@@ -125,7 +126,8 @@ def test_registering_the_served_models_is_quiet(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "model.safetensors").write_bytes(b"")
     code = (
-        "from pathlib import Path; from multigen_core.experiment import load; from multigen_core.stages import stage_named;"
+        "from pathlib import Path; from multigen_core.experiment import load;"
+        "from multigen_core.stages import stage_named;"
         "from pipelines.registry import register; from pipelines.resources.mlflow import Mlflow\n"
         f"root = Path({str(tmp_path)!r}); experiment = load(root / 'params.yaml')\n"
         "for stage, partition in (('policy', 'vision_audio'), ('audio_model', None)):\n"

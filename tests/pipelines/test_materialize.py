@@ -18,6 +18,7 @@ from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_
 from multigen_core.storage import output_folder, write_json
 from pipelines.instance import IN_PROCESS, open_instance
 from pipelines.materialize import materialize
+from pipelines.progress import StepProgress
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
@@ -277,6 +278,52 @@ def test_a_backfill_that_fails_keeps_the_shards_before(root: Path, stages: Stage
     stages.ran.clear()
     make(root, "episodes")
     assert stages.ran == [("episodes", shard) for shard in SHARDS[1:]]
+
+
+def test_a_clock_that_goes_backwards(root: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made last counts, whatever day its clock said; nothing is stale or fresh by the time."""
+    import time
+
+    stages.line = "today"
+    make(root, "segmenter", force=True)
+    now = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() - 86400.0)
+        stages.line = "yesterday"
+        make(root, "segmenter", force=True)
+    (record,) = open_instance(root).fetch_materializations(dg.AssetKey("segmenter"), limit=1).records
+    assert record.asset_materialization is not None
+    assert (record.asset_materialization.tags or {})["dagster/data_version"] == "segmenter None yesterday"
+    stages.ran.clear()
+    make(root, "segmenter")
+    assert stages.ran == []
+
+
+def test_an_mlflow_that_is_away_for_a_while_costs_no_work(
+    root: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points of a curve wait until the server takes them again."""
+    from mlflow import MlflowClient, MlflowException
+
+    from pipelines.resources.mlflow import StepRun
+
+    take = StepRun.curve
+    refused: list[int] = []
+
+    def curve(run: StepRun, points: list[tuple[str, float, int]]) -> None:
+        if not refused:
+            refused.append(len(points))
+            raise MlflowException("connection refused")
+        take(run, points)
+
+    monkeypatch.setattr(StepRun, "curve", curve)
+    monkeypatch.setattr(
+        "pipelines.step.StepProgress", lambda *given, **named: StepProgress(*given, **named, every_s=-1.0)
+    )
+    make(root, "segmenter", force=True)
+    notes = json.loads((root / ".multigen/journal/segmenter.json").read_text())
+    tracked = MlflowClient(f"sqlite:///{root}/.multigen/mlflow/mlflow.db").get_run(notes["mlflow_run_id"])
+    assert refused == [1] and tracked.data.metrics["loss"] == 0.5
 
 
 def test_an_unknown_asset_is_named_with_the_known_ones(root: Path, stages: Stages) -> None:
