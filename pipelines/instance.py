@@ -1,10 +1,12 @@
 """Dagster's own storage: the same for the terminal and for ``make ui``, so that each shows the other's runs."""
 
-import shutil
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multigen_core.errors import UserError
+from multigen_core.errors import MissingExtra, UserError
+from multigen_core.storage import replace_text
 from pipelines.project import DAGSTER_HOME
 
 if TYPE_CHECKING:
@@ -16,6 +18,14 @@ IN_PROCESS = "multigen/in_process"
 """Tag of runs that live in a ``python -m pipelines`` process."""
 SETTINGS = "dagster.yaml"
 """Stands in the root under version control; Dagster reads it from its home."""
+POSTGRES = "DAGSTER_POSTGRES_URL"
+"""Environment variable with the address of a PostgreSQL database for Dagster's storage; unset: sqlite files."""
+_ON_POSTGRES = f"""
+storage:
+  postgres:
+    postgres_url: {{env: {POSTGRES}}}
+"""
+"""Names the variable and not its value, which holds a password."""
 _KEEP_TERMINAL = {
     "module": "dagster._core.storage.noop_compute_log_manager",
     "class": "NoOpComputeLogManager",
@@ -25,11 +35,18 @@ _KEEP_TERMINAL = {
 
 
 def dagster_home(root: Path) -> Path:
-    """The folder of Dagster's storage, made on first use, with the project's settings in it."""
+    """The folder of Dagster's storage, made on first use, with the project's settings in it.
+
+    Raises MissingExtra when the environment names a PostgreSQL database and the package for it is not installed.
+    """
     home = root / DAGSTER_HOME
     home.mkdir(parents=True, exist_ok=True)
-    if (root / SETTINGS).is_file():
-        shutil.copyfile(root / SETTINGS, home / SETTINGS)
+    settings = (root / SETTINGS).read_text() if (root / SETTINGS).is_file() else ""
+    if os.environ.get(POSTGRES):
+        if find_spec("dagster_postgres") is None:
+            raise MissingExtra(f"{POSTGRES} is set, but dagster-postgres is missing: pip install -e .[postgres]")
+        settings += _ON_POSTGRES
+    replace_text(home / SETTINGS, settings)
     return home
 
 

@@ -76,9 +76,8 @@ def _dagster(root: Path, port: int) -> _Server:
 def _mlflow(root: Path, port: int) -> _Server:
     state = root / STATE / "mlflow"
     state.mkdir(parents=True, exist_ok=True)
-    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
     command = ["-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store, "--default-artifact-root", (state / "artifacts").as_uri()]
+    command += ["--default-artifact-root", (state / "artifacts").as_uri()]
     return _Server("MLflow", port, command, "/health", state / "server.log")
 
 
@@ -88,6 +87,9 @@ def _start(server: _Server, root: Path) -> "subprocess.Popen[bytes]":
         "MULTIGEN_ROOT": str(root),
         "DAGSTER_HOME": str(dagster_home(root)),
         "PYTHONPATH": os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        # By the environment: an address may hold a password, and every user of a machine sees its command lines.
+        "MLFLOW_BACKEND_STORE_URI": os.environ.get("MLFLOW_TRACKING_URI")
+        or f"sqlite:///{root / STATE / 'mlflow' / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }

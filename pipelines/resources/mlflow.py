@@ -147,7 +147,8 @@ class Mlflow(dg.ConfigurableResource):
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        on_disk = self.tracking_uri.startswith("sqlite:///")
+        # A server keeps the artifacts of its experiments by itself; a bare database needs a place for them.
+        on_disk = not self.tracking_uri.startswith("http")
         artifacts = (Path(self.root) / STATE / "mlflow" / "artifacts").as_uri() if on_disk else None
         return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
 

@@ -1,6 +1,7 @@
 """Broken machines: each fault is said in one sentence, and the next run goes on when it is mended."""
 
 import os
+import resource
 import shutil
 import socket
 import sqlite3
@@ -35,13 +36,16 @@ WRITE = textwrap.dedent(
 )
 
 
-def write(place: Path, size: int, *, user: int | None = None) -> subprocess.CompletedProcess[str]:
+def write(
+    place: Path, size: int, *, user: int | None = None, file_limit: int = resource.RLIM_INFINITY
+) -> subprocess.CompletedProcess[str]:
     """A stage's output of ``size`` bytes, written by another process."""
     return subprocess.run(
         [sys.executable, "-c", WRITE, str(place), str(size)],
         env=environment(REPOSITORY),
         cwd="/",
         user=user,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit)),
         capture_output=True,
         text=True,
         check=False,
@@ -103,17 +107,7 @@ def test_a_full_disk_keeps_the_old_output(small_disk: Path) -> None:
 
 def test_a_file_limit_is_a_full_disk(tmp_path: Path) -> None:
     """A quota, as containers and clusters set them."""
-    import resource
-
-    limited = subprocess.run(
-        [sys.executable, "-c", "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)" + WRITE]
-        + [str(tmp_path / "clips"), "300000"],
-        env=environment(REPOSITORY),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    limited = write(tmp_path / "clips", 300_000, file_limit=100_000)
     assert f"the disk under {tmp_path} is full" in limited.stderr and "Traceback" not in limited.stderr
     assert list(tmp_path.iterdir()) == []
 
