@@ -82,6 +82,8 @@ class Dvc(dg.ConfigurableResource):
             )
         # Local: an address of one machine is no part of the project.
         self._call("remote", "add", "--local", "--force", "--default", REMOTE, address)
+        # Or DVC would take whatever the store returns for what was asked.
+        self._call("remote", "modify", "--local", REMOTE, "verify", "true")
         if endpoint is not None:
             self._call("remote", "modify", "--local", REMOTE, "endpointurl", endpoint)
 

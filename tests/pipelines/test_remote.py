@@ -106,6 +106,19 @@ def test_an_object_that_the_remote_lost_is_named(project: Path, tmp_path: Path) 
     assert list(missing_in_remote(dvc)) == []
 
 
+def test_bytes_that_were_changed_in_the_remote_are_not_taken(project: Path, tmp_path: Path) -> None:
+    """Somebody who may write the remote cannot slip other data in under the md5 that dvc.lock names."""
+    far = tmp_path / "far"
+    dvc = Dvc(root=str(project))
+    dvc.set_remote(str(far), None)
+    copy_of(project)
+    overwrite(far / cached(project, b"weights").relative_to(project / ".dvc/cache"), b"weighs!")
+    shutil.rmtree(project / "models")
+    shutil.rmtree(project / ".dvc" / "cache")
+    assert call(project, "dvc", "pull", "segmenter").returncode != 0
+    assert not (project / "models/segmenter/model.safetensors").exists()
+
+
 @pytest.mark.parametrize("damage", ["changed", "gone"])
 def test_a_damaged_cache_is_named_and_never_copied(project: Path, tmp_path: Path, damage: str) -> None:
     """DVC alone would push the damaged bytes under the name of the whole ones."""
