@@ -102,7 +102,7 @@ class Payload:
 
 
 def test_weights_are_not_unpickled(tmp_path: Path) -> None:
-    """A pickle in the place of weights is refused and not run; the modules that load weights load them by this alone."""
+    """A pickle in the place of weights is refused and not run, and all weights are loaded in this way."""
     there = tmp_path / "pwned"
     path = tmp_path / "model.safetensors"
     path.write_bytes(pickle.dumps(Payload(f"touch {there}")))

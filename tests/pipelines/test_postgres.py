@@ -39,13 +39,13 @@ def server(tmp_path: Path) -> Iterator[str]:
     folder = Path("/tmp") / f"multigen-postgres-{os.getpid()}"
     folder.mkdir(mode=0o700)
     port = free_port()
+    pg_ctl = ["pg_ctl", "--wait", "--pgdata", str(folder / "data")]
     try:
         if user is not None:
             os.chown(folder, user, -1)
         for command in (
             ["initdb", "--pgdata", str(folder / "data"), "--username", "multigen", "--auth", "trust", "--no-sync"],
-            ["pg_ctl", "--pgdata", str(folder / "data"), "--wait", "--log", str(folder / "log"), "start"]
-            + ["--options", f"-h 127.0.0.1 -p {port} -k {folder} -F"],
+            [*pg_ctl, "--log", str(folder / "log"), "--options", f"-h 127.0.0.1 -p {port} -k {folder} -F", "start"],
         ):
             subprocess.run(
                 [str(BINARIES[-1].parent / command[0]), *command[1:]],
@@ -61,7 +61,7 @@ def server(tmp_path: Path) -> Iterator[str]:
             )
         yield f"postgresql://multigen:hunter2@127.0.0.1:{port}"
     finally:
-        stop = [str(BINARIES[-1].parent / "pg_ctl"), "--pgdata", str(folder / "data"), "--mode", "immediate", "stop"]
+        stop = [str(BINARIES[-1].parent / "pg_ctl"), *pg_ctl[1:], "--mode", "immediate", "stop"]
         subprocess.run(stop, user=user, cwd="/", check=False, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
 
