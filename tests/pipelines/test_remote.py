@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 
 from multigen_core.errors import UserError
-from multigen_core.experiment import load
+from multigen_core.experiment import load, override
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import output_folder, write_json
 from pipelines.assets.remote import remote_copy
@@ -232,3 +232,39 @@ def test_a_server_that_is_away_is_tried_again(project: Path, s3: str, monkeypatc
     assert not result.success
     retries = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
     assert len(retries) == 3 and "failed" in failure_of(result)
+
+
+def test_an_old_commit_comes_back_exactly(tmp_path: Path) -> None:
+    """`git checkout`, `dvc pull`: the same bytes; and computed anew by `dvc repro`: the same again."""
+    override(REPOSITORY / "experiments" / "tiny.yaml", ["clips.reference_count=2"], tmp_path / "params.yaml")
+    root = lay_out(tmp_path / "project", tmp_path / "params.yaml")
+    Dvc(root=str(root)).set_remote(str(tmp_path / "far"), None)
+    output = root / "data/clips"
+
+    def done(*arguments: str) -> None:
+        ended = call(root, *arguments)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+    contents = []
+    for seed in (7, 8):
+        override(root / "params.yaml", [f"seed={seed}"], root / "params.yaml")
+        done("dvc", "repro", "clips")
+        done("dvc", "push", "clips")
+        git("add", "--all")
+        git("commit", "--message", f"seed {seed}")
+        contents.append((output / "manifest.json").read_bytes())
+    assert contents[0] != contents[1]
+    shutil.rmtree(root / ".dvc/cache")
+    shutil.rmtree(root / "data/clips")
+    git("checkout", "--quiet", "HEAD~1")
+    done("dvc", "pull", "clips")
+    assert (output / "manifest.json").read_bytes() == contents[0]
+    assert list(damaged_outputs(root, load(root / "params.yaml"))) == []
+    shutil.rmtree(root / "data/clips")
+    done("dvc", "repro", "--force", "clips")
+    assert (output / "manifest.json").read_bytes() == contents[0]
+    assert call(root, "dvc", "status", "clips", "--json").stdout.strip() == "{}"
