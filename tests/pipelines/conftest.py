@@ -15,11 +15,12 @@ from tests.skeleton import REPOSITORY
 STORE = STATE / "mlflow" / "mlflow.db"
 ECHO = """
 import mlflow
+import numpy as np
 from mlflow.pyfunc.model import PythonModel
 
 
 class Echo(PythonModel):
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: np.ndarray, params=None):
         return model_input["goal_fraction"]
 
 
