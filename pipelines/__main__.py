@@ -116,7 +116,8 @@ def _verify(options: argparse.Namespace, root: Path) -> None:
 
     dvc = Dvc(root=str(root))
     wrong = [*damaged_outputs(root, experiment), *damaged_cache(root, experiment, dvc)]
-    wrong += missing_in_remote(dvc) if options.remote else []
+    for name, lost in (missing_in_remote(experiment, dvc) if options.remote else {}).items():
+        wrong.append(f"{name}: the data remote lacks {', '.join(lost[:5])}: materialize remote_copy")
     if wrong:
         raise UserError("\n".join(wrong))
     print("every output and every object of DVC's cache is as it was recorded")

@@ -9,7 +9,7 @@ from multigen_core.errors import UserError
 from multigen_core.experiment import Experiment
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import check_manifest, finished
-from pipelines.resources.dvc import Dvc
+from pipelines.resources.dvc import Dvc, object_path
 from pipelines.units import CHAMPION, Unit, units_of
 
 __all__ = ["damaged_cache", "damaged_outputs", "missing_in_remote", "require_sound_cache"]
@@ -55,11 +55,26 @@ def require_sound_cache(root: Path, experiment: Experiment, dvc: Dvc) -> None:
         raise UserError("; ".join(wrong))
 
 
-def missing_in_remote(dvc: Dvc) -> Iterator[str]:
-    """A sentence for every recorded path that the data remote lacks. Raises UserError without a remote."""
-    for path, state in sorted(dvc.cloud_status().items()):
-        if state != "deleted":  # from the cache: the remote has it
-            yield f"{path} is not whole in the data remote: run `dvc push {path}` where the cache is whole"
+def missing_in_remote(experiment: Experiment, dvc: Dvc) -> dict[str, list[str]]:
+    """Address -> md5s of its recorded output that the data remote lacks; only where there are any.
+
+    Raises UserError when there is no remote, it does not answer, or the cache lacks what tells an output's parts.
+    """
+    cache = dvc.cache()
+    recorded = {unit.address: dvc.recorded(unit.asset, unit.partition) for unit in _stages_of(experiment)}
+    parts = {address: _objects_of(cache, md5) for address, md5 in recorded.items() if md5 is not None}
+    absent = dvc.absent_in_remote({md5 for objects in parts.values() for md5 in objects})
+    return {address: lost for address, objects in parts.items() if (lost := [md5 for md5 in objects if md5 in absent])}
+
+
+def _objects_of(cache: Path, md5: str) -> list[str]:
+    """An output's own md5 and those of its files. Raises UserError when its listing is not in the cache."""
+    if not md5.endswith(".dir"):
+        return [md5]
+    listing = object_path(cache, md5)
+    if not listing.is_file():
+        raise UserError(f"DVC's cache lacks {listing}: run `dvc fetch` first")
+    return [md5, *(row["md5"] for row in json.loads(listing.read_text()))]
 
 
 def _stages_of(experiment: Experiment) -> Iterator[Unit]:
@@ -68,19 +83,15 @@ def _stages_of(experiment: Experiment) -> Iterator[Unit]:
 
 def _wrong_objects(cache: Path, md5: str) -> Iterator[str]:
     """Paths of objects that are absent or whose bytes are not those of their name, the listing of a folder first."""
-    listing = _object(cache, md5)
+    listing = object_path(cache, md5)
     if not _holds(listing, md5):
         yield str(listing)
         return
     if md5.endswith(".dir"):
         for row in json.loads(listing.read_text()):
-            path = _object(cache, row["md5"])
+            path = object_path(cache, row["md5"])
             if not _holds(path, row["md5"]):
                 yield f"{path} ({row['relpath']})"
-
-
-def _object(cache: Path, md5: str) -> Path:
-    return cache / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def _holds(path: Path, md5: str) -> bool:

@@ -27,16 +27,18 @@ PATIENCE = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIA
 )
 def remote_copy(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc) -> dg.MaterializeResult:
     """Every recorded output in DVC's data remote, after each was checked against its md5; no part of `make demo`."""
+    experiment = compute.experiment()
     with user_errors_as_failures():
         address = dvc.remote()
-        require_sound_cache(compute.folder, compute.experiment(), dvc)
+        require_sound_cache(compute.folder, experiment, dvc)
     try:
         dvc.push()
-        missing = list(missing_in_remote(dvc))
+        lost = missing_in_remote(experiment, dvc)
+        if lost:
+            context.log.warning(f"the remote had lost objects of {', '.join(lost)}: sending them again")
+            dvc.send({md5 for objects in lost.values() for md5 in objects})
     except UserError as error:
         # What a network breaks another try may mend.
         raise dg.Failure(description=str(error)) from error
-    if missing:
-        raise dg.Failure(description="; ".join(missing))
     context.log.info(f"everything recorded is in {address}")
     return dg.MaterializeResult(metadata={"remote": address}, data_version=dg.DataVersion(dvc.lock_digest()))

@@ -7,8 +7,10 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from filelock import FileLock
@@ -18,7 +20,10 @@ from multigen_core.errors import UserError
 from multigen_core.stages import output_of, stage_named
 from pipelines.project import STATE, address, project_root
 
-__all__ = ["Dvc"]
+if TYPE_CHECKING:
+    from dvc_objects.db import ObjectDB
+
+__all__ = ["Dvc", "object_path"]
 
 REMOTE = "store"
 """What DVC's config calls the remote that ``set_remote`` names."""
@@ -91,9 +96,37 @@ class Dvc(dg.ConfigurableResource):
         """Copies every recorded output to the data remote. Raises UserError with DVC's last line when it fails."""
         self._call("push", "--quiet")
 
-    def cloud_status(self) -> dict[str, str]:
-        """Recorded path -> ``new``, ``deleted`` or ``missing``, where cache and data remote differ."""
-        return dict(json.loads(self._call("status", "--cloud", "--json") or "{}"))
+    def absent_in_remote(self, objects: Collection[str]) -> set[str]:
+        """Those of the md5s that the data remote does not hold: asked one by one.
+
+        `dvc push` and `dvc status --cloud` take a folder for whole when its listing is there, whatever was lost of it.
+
+        Raises UserError when the remote does not answer.
+        """
+        with self._remote_objects() as remote:
+            return set(objects) - set(remote.list_oids_exists(list(objects)))
+
+    def send(self, objects: Collection[str]) -> None:
+        """Copies objects of the cache to the data remote. Raises UserError when it does not take them."""
+        from dvc.fs import LocalFileSystem
+
+        cache = self.cache()
+        with self._remote_objects() as remote:
+            paths = [str(object_path(cache, md5)) for md5 in objects]
+            remote.add(paths, LocalFileSystem(), list(objects))
+
+    @contextmanager
+    def _remote_objects(self) -> Iterator["ObjectDB"]:
+        """The default remote's store of objects."""
+        from dvc.repo import Repo
+
+        address = self.remote()
+        try:
+            with Repo(self.root) as repo:
+                yield repo.cloud.get_remote_odb()
+        except Exception as error:  # each kind of store raises its own
+            what = " ".join(str(error).split())[:200]
+            raise UserError(f"the data remote {address} does not answer: {what or type(error).__name__}") from error
 
     def _entry(self, stage: str, partition: str | None) -> dict[str, Any]:
         """The stage's part of dvc.lock; empty when there is none."""
@@ -118,6 +151,11 @@ class Dvc(dg.ConfigurableResource):
             wrong = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no message")
             raise UserError(f"`dvc {' '.join(arguments)}` failed: {wrong.removeprefix('ERROR: ')}")
         return call.stdout
+
+
+def object_path(cache: Path, md5: str) -> Path:
+    """Where a cache keeps the object of this md5."""
+    return cache / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def _dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

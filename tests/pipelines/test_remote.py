@@ -83,9 +83,9 @@ def test_a_folder_far_away_brings_everything_back(project: Path, tmp_path: Path)
         ).stdout
     ), "an address of one machine is no part of the project"
     dvc = Dvc(root=str(project))
-    assert list(missing_in_remote(dvc)), "nothing was copied yet"
+    assert list(missing_in_remote(EXPERIMENT, dvc)) == ["segmenter"], "nothing was copied yet"
     assert copy_of(project).success
-    assert list(missing_in_remote(dvc)) == []
+    assert missing_in_remote(EXPERIMENT, dvc) == {}
     shutil.rmtree(project / "models")
     shutil.rmtree(project / ".dvc" / "cache")
     assert call(project, "dvc", "pull", "segmenter").returncode == 0
@@ -93,17 +93,20 @@ def test_a_folder_far_away_brings_everything_back(project: Path, tmp_path: Path)
     assert list(damaged_outputs(project, EXPERIMENT)) == list(damaged_cache(project, EXPERIMENT, dvc)) == []
 
 
-def test_an_object_that_the_remote_lost_is_named(project: Path, tmp_path: Path) -> None:
+def test_an_object_that_the_remote_lost_is_named_and_sent_again(project: Path, tmp_path: Path) -> None:
+    """`dvc push` would not: for it a folder is whole when its listing is there."""
     far = tmp_path / "far"
     dvc = Dvc(root=str(project))
     dvc.set_remote(str(far), None)
     copy_of(project)
     lost = cached(project, b"weights").relative_to(project / ".dvc/cache")
     (far / lost).unlink()
-    (sentence,) = missing_in_remote(dvc)
-    assert sentence.startswith("models/segmenter is not whole in the data remote: run `dvc push models/segmenter`")
+    assert missing_in_remote(EXPERIMENT, dvc) == {"segmenter": [lost.parent.name + lost.name]}
+    checked = call(project, "pipelines", "verify", "--remote")
+    assert checked.returncode == 2 and "segmenter: the data remote lacks" in checked.stderr
     assert copy_of(project).success
-    assert list(missing_in_remote(dvc)) == []
+    assert missing_in_remote(EXPERIMENT, dvc) == {}
+    assert (far / lost).read_bytes() == b"weights"
 
 
 def test_bytes_that_were_changed_in_the_remote_are_not_taken(project: Path, tmp_path: Path) -> None:
@@ -201,7 +204,7 @@ def test_s3_brings_everything_back(project: Path, s3: str, monkeypatch: pytest.M
     dvc = Dvc(root=str(project))
     dvc.set_remote("s3://multigen/data", s3)
     assert copy_of(project).success
-    assert list(missing_in_remote(dvc)) == []
+    assert missing_in_remote(EXPERIMENT, dvc) == {}
     shutil.rmtree(project / "models")
     shutil.rmtree(project / ".dvc" / "cache")
     pulled = call(project, "dvc", "pull", "segmenter", extra=SECRETS)
@@ -214,8 +217,9 @@ def test_s3_brings_everything_back(project: Path, s3: str, monkeypatch: pytest.M
     client = boto3.client("s3", endpoint_url=s3)
     md5 = cached(project, b"weights").parent.name + cached(project, b"weights").name
     client.delete_object(Bucket="multigen", Key=f"data/files/md5/{md5[:2]}/{md5[2:]}")
-    (sentence,) = missing_in_remote(dvc)
-    assert sentence.startswith("models/segmenter is not whole")
+    assert missing_in_remote(EXPERIMENT, dvc) == {"segmenter": [md5]}
+    assert copy_of(project).success
+    assert missing_in_remote(EXPERIMENT, dvc) == {}
 
 
 @pytest.mark.extra
