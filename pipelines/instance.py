@@ -43,8 +43,9 @@ def dagster_home(root: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     settings = (root / SETTINGS).read_text() if (root / SETTINGS).is_file() else ""
     if os.environ.get(POSTGRES):
-        if find_spec("dagster_postgres") is None:
-            raise MissingExtra(f"{POSTGRES} is set, but dagster-postgres is missing: pip install -e .[postgres]")
+        absent = [package for package in ("dagster_postgres", "psycopg") if find_spec(package) is None]
+        if absent:
+            raise MissingExtra(f"{POSTGRES} is set, but {', '.join(absent)} is missing: pip install -e .[postgres]")
         settings += _ON_POSTGRES
     replace_text(home / SETTINGS, settings)
     return home

@@ -32,8 +32,8 @@ def instructions(name: str) -> list[str]:
 def test_the_image_is_not_root_has_a_health_check_and_a_pinned_base() -> None:
     (base,) = instructions("FROM")
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base)
-    assert instructions("USER") == ["multigen"]
-    assert DOCKERFILE.index("USER multigen") < DOCKERFILE.index("ENTRYPOINT")
+    assert instructions("USER") == ["10001"]
+    assert DOCKERFILE.index("USER 10001") < DOCKERFILE.index("ENTRYPOINT")
     assert len(instructions("HEALTHCHECK")) == 1
     assert not any(SECRET.search(line) for line in instructions("ARG") + instructions("ENV"))
 

@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     """Address of a fresh PostgreSQL with the databases ``dagster`` and ``mlflow``, on loopback."""
     if not BINARIES:
         pytest.skip("needs Debian's postgresql: apt-get install postgresql")
-    absent = [package for package in ("dagster_postgres", "psycopg2") if find_spec(package) is None]
+    absent = [package for package in ("dagster_postgres", "psycopg") if find_spec(package) is None]
     if absent:
         pytest.skip(f"needs {', '.join(absent)}: pip install -e .[postgres]")
     user = NOBODY if os.geteuid() == 0 else None  # it refuses to run as root
@@ -78,14 +78,14 @@ def test_both_keep_their_things_there(server: str, tmp_path: Path) -> None:
     again = call(root, "pipelines", "materialize", "--select", "clips", extra=stores)
     assert "0 made, 1 fresh" in again.stdout
     assert not list((root / ".multigen").rglob("*.db"))
-    import psycopg2
+    import psycopg
 
     notes = json.loads((root / ".multigen/journal/clips.json").read_text())
     for store, table, column, key in (
         ("dagster", "runs", "run_id", notes["dagster_run_id"]),
         ("mlflow", "runs", "run_uuid", notes["mlflow_run_id"]),
     ):
-        with psycopg2.connect(f"{server}/{store}") as connection, connection.cursor() as cursor:
+        with psycopg.connect(f"{server}/{store}") as connection, connection.cursor() as cursor:
             cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} = %s", (key,))
             assert cursor.fetchone() == (1,)
     kept = [path for path in (root / ".multigen").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
