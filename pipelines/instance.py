@@ -20,6 +20,8 @@ SETTINGS = "dagster.yaml"
 """Stands in the root under version control; Dagster reads it from its home."""
 POSTGRES = "DAGSTER_POSTGRES_URL"
 """Environment variable with the address of a PostgreSQL database for Dagster's storage; unset: sqlite files."""
+_DRIVER = "postgresql+psycopg2://"
+"""SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql://`, which cannot run dagster-postgres's NOTIFY."""
 _ON_POSTGRES = f"""
 storage:
   postgres:
@@ -37,15 +39,18 @@ _KEEP_TERMINAL = {
 def dagster_home(root: Path) -> Path:
     """The folder of Dagster's storage, made on first use, with the project's settings in it.
 
-    Raises MissingExtra when the environment names a PostgreSQL database and the package for it is not installed.
+    Raises MissingExtra when the environment names a PostgreSQL database and the package for it is not installed,
+    UserError when the address asks for another driver than it needs.
     """
     home = root / DAGSTER_HOME
     home.mkdir(parents=True, exist_ok=True)
     settings = (root / SETTINGS).read_text() if (root / SETTINGS).is_file() else ""
     if os.environ.get(POSTGRES):
-        absent = [package for package in ("dagster_postgres", "psycopg") if find_spec(package) is None]
+        absent = [package for package in ("dagster_postgres", "psycopg2") if find_spec(package) is None]
         if absent:
             raise MissingExtra(f"{POSTGRES} is set, but {', '.join(absent)} is missing: pip install -e .[postgres]")
+        if not os.environ[POSTGRES].startswith(_DRIVER):
+            raise UserError(f"{POSTGRES} must begin with {_DRIVER}: dagster-postgres works with that driver alone")
         settings += _ON_POSTGRES
     replace_text(home / SETTINGS, settings)
     return home
@@ -55,14 +60,13 @@ def open_instance(root: Path) -> "dg.DagsterInstance":
     """Dagster's storage, for runs in this process. Raises UserError when it is locked, damaged or away."""
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
-    from sqlalchemy.exc import SQLAlchemyError
 
     home = dagster_home(root)
     try:
         reference = InstanceRef.from_dir(str(home), overrides={"compute_logs": _KEEP_TERMINAL})
         instance = dg.DagsterInstance.from_ref(reference)
         instance.get_runs_count()
-    except (SQLAlchemyError, OSError) as error:
+    except Exception as error:  # each kind of storage raises its own
         what = " ".join(str(error).split())[:200]
         raise UserError(f"Dagster's storage in {home} cannot be used: {what}; see docs/operations.md") from error
     return instance

@@ -129,8 +129,8 @@ def test_a_password_reaches_neither_command_line_nor_settings(tmp_path: Path, mo
     from pipelines.instance import dagster_home
 
     secret = "hunter2"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://mlflow:{secret}@db/mlflow")
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", f"postgresql://dagster:{secret}@db/dagster")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg2://mlflow:{secret}@db/mlflow")
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", f"postgresql+psycopg2://dagster:{secret}@db/dagster")
     monkeypatch.setattr("pipelines.instance.find_spec", lambda name: object())
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     home = dagster_home(tmp_path)
