@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from multigen_core.errors import MissingExtra, UserError
 from multigen_core.storage import replace_text
 from pipelines.project import DAGSTER_HOME
+from pipelines.resources.mlflow import without_passwords
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -68,5 +69,6 @@ def open_instance(root: Path) -> "dg.DagsterInstance":
         instance.get_runs_count()
     except Exception as error:  # each kind of storage raises its own
         what = " ".join(str(error).split())[:200]
-        raise UserError(f"Dagster's storage in {home} cannot be used: {what}; see docs/operations.md") from error
+        sentence = f"Dagster's storage in {home} cannot be used: {without_passwords(what)}; see docs/operations.md"
+        raise UserError(sentence) from error
     return instance

@@ -18,7 +18,7 @@ from pipelines.project import STATE, project_root
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Mlflow", "StepRun"]
+__all__ = ["Mlflow", "StepRun", "without_passwords"]
 
 EXPERIMENT = "multigen"
 LOCAL_SERVER = "http://127.0.0.1:5000"
@@ -109,10 +109,8 @@ class Mlflow(dg.ConfigurableResource):
             client = self.client()
             return client, self._experiment_id(client)
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            what = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"MLflow's store {_without_password(self.tracking_uri)} cannot be used: {what}; see docs/operations.md"
-            ) from error
+            sentence = f"MLflow's store {self.tracking_uri} cannot be used: {' '.join(str(error).split())[:300]}"
+            raise UserError(f"{without_passwords(sentence)}; see docs/operations.md") from error
 
     @contextmanager
     def step(self, name: str, tags: Mapping[str, str]) -> Iterator[StepRun]:
@@ -153,9 +151,9 @@ class Mlflow(dg.ConfigurableResource):
         return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
 
 
-def _without_password(uri: str) -> str:
-    """Addresses of databases may hold one, which is nobody's business in a log."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+def without_passwords(text: str) -> str:
+    """The text without names and passwords in addresses, which are nobody's business in a log."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
