@@ -5,12 +5,15 @@ SHELL := bash
 
 # A folder of your own videos for `make demo`, beside the reference clips.
 CLIPS ?=
+# Where `make remote` sends copies of the data, and the S3 server's address if it is not Amazon's.
+URL ?=
+ENDPOINT ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MULTIGEN_ROOT := $(CURDIR)
 export MUJOCO_GL ?= egl
 
-.PHONY: help setup check test browser demo ui study bench
+.PHONY: help setup check test browser chaos demo ui remote study bench
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -30,12 +33,18 @@ test: check ## check, then the tests, a tiny run of the whole pipeline among the
 browser: setup ## everything materialized from Dagster's page in headless Chromium (many minutes)
 	pytest -m browser
 
+chaos: setup ## kills, full disks and locked stores over a tiny pipeline; KILLS=50 for more of them
+	pytest -m chaos tests/chaos $(if $(KILLS),--kills $(KILLS))
+
 demo: setup ## the whole pipeline with params.yaml; CLIPS=folder takes your videos in
 	@if [ -n "$(CLIPS)" ]; then python -m multigen_core params --set "clips.inbox=$(CLIPS)"; fi
 	python -m pipelines materialize
 
 ui: setup ## Dagster on 127.0.0.1:3000 and MLflow on 127.0.0.1:5000, until Ctrl-C
 	@python -m pipelines ui
+
+remote: setup ## URL=folder or URL=s3://bucket/path [ENDPOINT=https://...]: where copies of the data go
+	python -m pipelines remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
 
 study: setup ## the larger study behind the README's table; params.yaml becomes experiments/study.yaml
 	cp experiments/study.yaml params.yaml

@@ -1,11 +1,13 @@
 """``params.yaml`` as frozen, validated dataclasses: one per stage, and nothing is configured anywhere else."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,6 +17,7 @@ from multigen_core.errors import ConfigError
 __all__ = [
     "AudioModel",
     "AudioReport",
+    "Automation",
     "Champion",
     "Clips",
     "Compute",
@@ -44,6 +47,28 @@ Ablation = Literal["vision", "vision_audio", "vision_noise"]
 Precision = Literal["auto", "float32", "bfloat16"]
 """Of a training's products; ``auto``: bfloat16 where the processor multiplies it by itself, float32 elsewhere."""
 ShardName = Annotated[str, Field(pattern=r"^\d{3}$")]
+
+_CRON_LIMITS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+
+
+def _known_to_cron(text: str) -> str:
+    """Numbers, lists, ranges and steps within the limits of their field: names of days are left out on purpose."""
+    if len(text.split()) != len(_CRON_LIMITS):
+        raise ValueError("a cron line has five parts: minute, hour, day of the month, month, weekday")
+    for part, (name, low, high) in zip(text.split(), _CRON_LIMITS, strict=True):
+        for item in part.split(","):
+            shape = re.fullmatch(r"(\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", item)
+            numbers = [int(group) for group in (shape.group(2), shape.group(3)) if group] if shape else []
+            if not shape or numbers != sorted(numbers) or not all(low <= number <= high for number in numbers):
+                raise ValueError(f"the {name} of a cron line is *, numbers from {low} to {high}, ranges or steps")
+    return text
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError("write a name of the IANA database such as UTC or Europe/Berlin") from error
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -225,7 +250,23 @@ class Champion:
     max_nmae: Positive
     margin: NotNegative
     """How much lower than the champion's NMAE the challenger's must be."""
+    max_container_loss: NotNegative
+    """How much higher than the champion's the challenger's NMAE may be on any one container."""
     max_spilled_ml: NotNegative
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Automation:
+    """When the pipeline runs by itself, once somebody turned it on, and when its results count as old."""
+
+    cron: Annotated[str, AfterValidator(_known_to_cron)]
+    """Minute, hour, day of the month, month, day of the week of the retraining."""
+    time_zone: Annotated[str, AfterValidator(_known_time_zone)]
+    """Name in the IANA database, in which ``cron`` is read."""
+    inbox_poll_s: Count
+    """How often the inbox is looked at; new clips count when two looks in a row saw the same."""
+    fresh_days: Positive
+    """Clips, policy and evaluation that were not made for longer raise Dagster's freshness alarm."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -245,6 +286,7 @@ class Experiment:
     policy: Policy
     evaluation: Evaluation
     champion: Champion
+    automation: Automation
 
 
 def seed_for(experiment: Experiment, *path: str | int) -> int:
@@ -307,7 +349,8 @@ def _sentence(error: ValidationError) -> str:
         return f"unknown key {dotted!r}; allowed here: {', '.join(_siblings(problem['loc']))}"
     if problem["type"] in {"missing", "missing_argument"}:
         return f"key {dotted!r} is missing"
-    message = problem["msg"][0].lower() + problem["msg"][1:]
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     return f"{dotted} is {problem['input']!r}; {message}"
 
 

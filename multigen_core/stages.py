@@ -12,7 +12,7 @@ from multigen_core.errors import ConfigError, MissingInput
 from multigen_core.experiment import Experiment
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
-from multigen_core.storage import SUMMARY, finished, output_folder, write_json
+from multigen_core.storage import SUMMARY, finished, output_folder, replace_text, write_json
 
 __all__ = ["JOURNAL", "STAGES", "Inputs", "Stage", "execute", "output_of", "partitions_of", "stage_named"]
 
@@ -240,5 +240,5 @@ def execute(
         write_json(out / SUMMARY, summary)
     journal = root / JOURNAL / (stage.name + (f"@{partition}" if partition else "") + ".json")
     journal.parent.mkdir(parents=True, exist_ok=True)
-    journal.write_text(json.dumps({"wall_s": round(time.monotonic() - started_s, 1)}))
+    replace_text(journal, json.dumps({"wall_s": round(time.monotonic() - started_s, 1)}))
     return place, summary

@@ -5,6 +5,7 @@ the folder changes places with the old one in one step. A killed run leaves the 
 """
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -17,10 +18,14 @@ from typing import Any
 from multigen_core.errors import MissingInput, UserError
 from multigen_core.records import Summary
 
-__all__ = ["check_manifest", "file_sha256", "finished", "output_folder", "read_summary", "write_json"]
+__all__ = ["check_manifest", "file_sha256", "finished", "output_folder", "read_summary", "replace_text", "write_json"]
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
+ALMOST_FULL_BYTES = 1 << 20
+"""Less free space than this explains why a library could not write, whatever it calls that."""
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -34,6 +39,13 @@ def file_sha256(path: Path) -> str:
 def write_json(path: Path, values: Any) -> None:
     """Readable JSON with sorted keys and no NaN: the same values give the same bytes."""
     path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes the file in one step: a killed process leaves the old text or the new one."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 def finished(folder: Path) -> bool:
@@ -53,27 +65,38 @@ def read_summary(folder: Path) -> Summary:
 def output_folder(place: Path) -> Iterator[Path]:
     """A fresh folder to write into that becomes ``place`` when the block ends without an exception.
 
-    Raises UserError when the disk is full.
+    Raises UserError when the disk is full or the folder above may not be written.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for left_behind in place.parent.glob(f".{place.name}.partial-*"):
-        if not _is_running(int(left_behind.name.rsplit("-", 1)[1])):
-            shutil.rmtree(left_behind, ignore_errors=True)
-    partial = place.parent / f".{place.name}.partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for left_behind in place.parent.glob(f".{place.name}.partial-*"):
+            if not _is_running(int(left_behind.name.rsplit("-", 1)[1])):
+                shutil.rmtree(left_behind, ignore_errors=True)
+        partial = place.parent / f".{place.name}.partial-{os.getpid()}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+    except OSError as error:
+        raise _explained(error, place.parent) from error
     try:
         yield partial
         _write_manifest(partial)
         _take_place(partial, place)
-    except OSError as error:
-        if error.errno == 28:  # ENOSPC
-            raise UserError(
-                f"the disk under {place.parent} is full: free some space and run the stage again"
-            ) from error
+    except UserError:
         raise
+    except Exception as error:
+        raise _explained(error, place.parent) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _explained(error: Exception, folder: Path) -> Exception:
+    """What is wrong with the disk in one sentence, or the error itself when it has nothing to do with the disk."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _NOT_ALLOWED and not os.access(folder, os.W_OK):
+        return UserError(f"{folder} may not be written: check its owner and whether its disk is mounted read-only")
+    if number in _DISK_FULL or (folder.is_dir() and shutil.disk_usage(folder).free < ALMOST_FULL_BYTES):
+        return UserError(f"the disk under {folder} is full: free some space and run the stage again")
+    return error
 
 
 def check_manifest(folder: Path) -> list[str]:

@@ -1,15 +1,19 @@
 """Turns a row of the stage table into a Dagster asset, so that both always say the same."""
 
 import hashlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 import multigen_core
 from multigen_core.stages import Stage, stage_named
 from pipelines import checks
-from pipelines.automation import WHEN_DATA_CHANGED
+from pipelines.automation import WHEN_DATA_CHANGED, fresh_enough
 from pipelines.partitions import partitions_def_of, upstream_of
+from pipelines.project import load_experiment, project_root
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
@@ -25,25 +29,40 @@ CORES = "cores"
 CODE = Path(multigen_core.__file__).parent
 
 
-def stage_asset(name: str, description: str, *, kinds: set[str], owner: str, pool: str) -> dg.AssetsDefinition:
-    """The asset of the stage ``name``; ``kinds`` and ``owner`` are what Dagster's page shows beside it."""
-    stage = stage_named(name)
+def stage_asset(
+    name: str, description: str, *, kinds: set[str], owner: str, pool: str, ages: bool = False
+) -> dg.AssetsDefinition:
+    """The asset of the stage ``name``; ``kinds`` and ``owner`` are what Dagster's page shows beside it.
 
-    @dg.asset(
-        name=name,
-        description=description,
-        deps=upstream_of(stage),
-        partitions_def=partitions_def_of(stage),
-        group_name=group_of(stage),
-        code_version=code_version(stage),
-        check_specs=checks.specs_of(stage),
-        automation_condition=WHEN_DATA_CHANGED if stage.inputs else None,
-        owners=[f"team:{owner}"],
-        kinds=kinds,
-        pool=pool,
-    )
-    def body(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
-        return run_stage(context, compute, dvc, mlflow)
+    One that ``ages`` raises an alarm when it was not made for ``automation.fresh_days``.
+    """
+    stage = stage_named(name)
+    settings = load_experiment(project_root()).automation
+    extras: dict[str, Any] = {"freshness_policy": fresh_enough(settings)} if ages else {}
+    if stage.partitions == "shard":
+        # One process that loads torch and mujoco once, instead of one for each shard.
+        extras["backfill_policy"] = dg.BackfillPolicy.single_run()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies are, in Dagster 1.13
+        decorate = dg.asset(
+            name=name,
+            description=description,
+            deps=upstream_of(stage),
+            partitions_def=partitions_def_of(stage),
+            group_name=group_of(stage),
+            code_version=code_version(stage),
+            check_specs=checks.specs_of(stage),
+            automation_condition=WHEN_DATA_CHANGED if stage.inputs else None,
+            owners=[f"team:{owner}"],
+            kinds=kinds,
+            pool=pool,
+            **extras,
+        )
+
+    @decorate
+    def body(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> Iterator[Any]:
+        yield from run_stage(context, compute, dvc, mlflow)
 
     return body
 

@@ -1,4 +1,7 @@
-"""The job that makes everything. Dagster's asset jobs cannot mix shards and ablations, so it walks the graph itself."""
+"""The job that makes everything, and the one that takes a promotion back.
+
+Dagster's asset jobs cannot mix shards and ablations, so the first walks the graph itself.
+"""
 
 import os
 import signal
@@ -8,8 +11,10 @@ import sys
 import dagster as dg
 
 from pipelines.resources.compute import Compute
+from pipelines.resources.mlflow import Mlflow
+from pipelines.step import DATA_VERSION, user_errors_as_failures
 
-__all__ = ["whole_graph"]
+__all__ = ["roll_back_champion", "whole_graph"]
 
 
 @dg.op
@@ -37,3 +42,27 @@ def materialize_stale(context: dg.OpExecutionContext, compute: Compute) -> None:
 @dg.job(description="Materializes every asset and partition that is not fresh, in order, and judges the champion.")
 def whole_graph() -> None:
     materialize_stale()
+
+
+class Withdrawal(dg.Config):
+    """Why the champion has to go."""
+
+    reason: str
+    """Kept with the model version."""
+
+
+@dg.op
+def restore_previous(context: dg.OpExecutionContext, config: Withdrawal, compute: Compute, mlflow: Mlflow) -> None:
+    """Raises dagster.Failure when there is no previous version."""
+    from pipelines.promotion import roll_back
+
+    with user_errors_as_failures():
+        withdrawn, restored = roll_back(mlflow.client(), compute.folder, config.reason, context.log.info)
+    context.log.info(f"champion is version {restored} again; version {withdrawn} was withdrawn: {config.reason}")
+    tags = {DATA_VERSION: restored}
+    context.log_event(dg.AssetMaterialization("champion", description=f"Rolled back: {config.reason}", tags=tags))
+
+
+@dg.job(description="Makes the previous policy the champion again; the withdrawn version keeps the reason as a tag.")
+def roll_back_champion() -> None:
+    restore_previous()

@@ -7,7 +7,6 @@ whatever happens to the process, so the same command goes on where it was stoppe
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,43 +14,22 @@ from rich.console import Console
 
 from multigen_core.errors import ConfigError, UserError
 from multigen_core.experiment import Experiment
-from multigen_core.stages import JOURNAL, STAGES, output_of, partitions_of, stage_named
+from multigen_core.stages import JOURNAL, output_of, stage_named
 from multigen_core.storage import finished
 from pipelines.instance import IN_PROCESS, open_instance
-from pipelines.project import address, load_experiment
+from pipelines.project import load_experiment
 from pipelines.promotion import evidence
 from pipelines.recovery import bury_killed_runs, only_walk
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
+from pipelines.step import DATA_VERSION
+from pipelines.units import CHAMPION, REMOTE_COPY, Unit, read_by, units_of
 
 if TYPE_CHECKING:
     import dagster as dg
 
-__all__ = ["Unit", "materialize", "units_of"]
-
-CHAMPION = "champion"
-"""The one asset that is no stage: it writes the registry, not a folder."""
-DATA_VERSION = "dagster/data_version"
-"""Tag under which Dagster keeps an asset's data version."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One asset partition."""
-
-    asset: str
-    partition: str | None
-
-    @property
-    def address(self) -> str:
-        return address(self.asset, self.partition)
-
-
-def units_of(experiment: Experiment) -> list[Unit]:
-    """All asset partitions of the project, upstream first."""
-    stages = [Unit(stage.name, key) for stage in STAGES for key in partitions_of(stage, experiment)]
-    return [*stages, Unit(CHAMPION, None)]
+__all__ = ["materialize"]
 
 
 def materialize(root: Path, *, select: Sequence[str] = (), force: bool = False, console: Console) -> None:
@@ -79,6 +57,7 @@ class _Walk:
 
     def make(self, units: Sequence[Unit], *, force: bool) -> None:
         """Raises what the first failing step raised; earlier steps stay done."""
+        Mlflow(root=str(self._root)).opened()  # before anything is computed that it could not take
         bury_killed_runs(self._root, self._instance)
         changed = self._dvc.changed()
         made_anew: set[Unit] = set()
@@ -101,23 +80,14 @@ class _Walk:
     def _fresh(self, unit: Unit, changed: set[str], made_anew: set[Unit]) -> bool:
         if unit.asset == CHAMPION:
             return _journal(self._root, CHAMPION).get("evidence") == evidence(self._experiment, self._dvc)
+        if unit.asset == REMOTE_COPY:
+            return False
         stage = stage_named(unit.asset)
         whole = finished(self._root / output_of(stage, unit.partition))
-        return whole and unit.address not in changed and made_anew.isdisjoint(self._read_by(unit))
-
-    def _read_by(self, unit: Unit) -> set[Unit]:
-        """The asset partitions whose outputs the unit's stage reads."""
-        stage = stage_named(unit.asset)
-        read = set()
-        for name in stage.inputs:
-            upstream = stage_named(name)
-            same = upstream.partitions is not None and upstream.partitions == stage.partitions
-            keys = (unit.partition,) if same else partitions_of(upstream, self._experiment)
-            read |= {Unit(name, key) for key in keys}
-        return read
+        return whole and unit.address not in changed and made_anew.isdisjoint(read_by(unit, self._experiment))
 
     def _version(self, unit: Unit) -> str | None:
-        return None if unit.asset == CHAMPION else self._dvc.recorded(unit.asset, unit.partition)
+        return None if unit.asset in {CHAMPION, REMOTE_COPY} else self._dvc.recorded(unit.asset, unit.partition)
 
     def _run(self, unit: Unit, *, label: str) -> None:
         import dagster as dg
@@ -189,7 +159,7 @@ def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:
             raise ConfigError(
                 f"--select {part!r} names no asset; assets are {known}; `*policy` adds all before it"
             ) from error
-    return [unit for unit in units if unit.asset in names]
+    return [unit for unit in [*units, Unit(REMOTE_COPY, None)] if unit.asset in names]
 
 
 def _note(result: "dg.ExecuteInProcessResult", unit: Unit) -> str:

@@ -12,6 +12,8 @@ from pipelines.resources.mlflow import StepRun
 __all__ = ["StepProgress"]
 
 Point = tuple[str, float, int]
+PAUSE_S = 60.0
+"""Between two attempts to reach an MLflow server that is away."""
 
 
 class StepProgress:
@@ -33,6 +35,7 @@ class StepProgress:
         self._logged_s = 0.0
         self._sent_s = time.monotonic()
         self._waiting: list[Point] = []
+        self._told = False
         self.curves: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         """Every figure that developed: name -> (step, value) in order."""
 
@@ -51,14 +54,24 @@ class StepProgress:
         if math.isfinite(value):
             self._waiting.append((name, float(value), step))
         if time.monotonic() - self._sent_s > self._every_s:
-            self.flush()
+            self._try_to_flush()
 
     def say(self, message: str) -> None:
         self._also.say(message)
         self._log.info(message)
 
     def flush(self) -> None:
-        """Sends the metrics that wait."""
+        """Sends the metrics that wait. Raises what MLflow raises when it cannot take them."""
         self._run.curve(self._waiting)
         self._waiting.clear()
         self._sent_s = time.monotonic()
+
+    def _try_to_flush(self) -> None:
+        """In the midst of an hour's work a server that is away for a while costs points of a curve, not the hour."""
+        try:
+            self.flush()
+        except Exception as error:
+            self._sent_s = time.monotonic() + PAUSE_S
+            if not self._told:
+                self._told = True
+                self._log.warning(f"MLflow takes no metrics, which wait until it does: {error}")

@@ -20,6 +20,8 @@ __all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "SERVED", "S
 
 AUDIO, POLICY = "multigen-audio", "multigen-policy"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+ORIGIN = {"dagster.run_id", "dagster.asset_key", "dagster.partition", "git_commit"}
+"""Tags of the training's MLflow run that its model version has too."""
 SERVING = Path(__file__).parent / "serving"
 
 
@@ -31,8 +33,11 @@ def register(stage: Stage, partition: str | None, place: Path, run: StepRun, exp
     served = SERVED.get(stage.name)
     if served is None:
         return
-    tags = {"dvc_md5": md5} | ({"ablation": partition} if partition else {})
-    version = _known(run.client, served.name, tags) or _log(served, place, run, experiment, tags)
+    identity = {"dvc_md5": md5} | ({"ablation": partition} if partition else {})
+    version = _known(run.client, served.name, identity)
+    if version is None:
+        origin = {name: value for name, value in run.client.get_run(run.run_id).data.tags.items() if name in ORIGIN}
+        version = _log(served, place, run, experiment, identity | origin)
     if partition in (None, experiment.champion.ablation):
         run.client.set_registered_model_alias(served.name, CHALLENGER, version)
     run.tag("registered_model", f"{served.name}/{version}")

@@ -2,35 +2,73 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import dagster as dg
 
 from multigen_core.errors import UserError
 from multigen_core.stages import JOURNAL, stage_named
-from pipelines import checks, previews, registry
+from multigen_core.storage import replace_text
+from pipelines import checks, lineage, previews, registry
 from pipelines.progress import StepProgress
 from pipelines.project import address
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 
-__all__ = ["extend_journal", "partition_of", "run_stage", "step_tags", "user_errors_as_failures"]
+__all__ = ["DATA_VERSION", "extend_journal", "run_stage", "step_tags", "user_errors_as_failures"]
+
+DATA_VERSION = "dagster/data_version"
+"""Tag under which Dagster keeps an asset's data version."""
 
 
-def run_stage(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
-    """Materializes the stage of the asset's name for the run's partition.
+@dataclass(frozen=True)
+class _Made:
+    """One partition's output."""
+
+    partition: str | None
+    metadata: dict[str, dg.MetadataValue]
+    verdicts: Sequence[dg.AssetCheckResult]
+    md5: str | None
+    """None: it breaks a law."""
+
+
+def run_stage(
+    context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow
+) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
+    """Materializes the stage of the asset's name for the run's partition, or for several of them one by one.
 
     An output that breaks a law is kept to be looked at but gets no data version, so it stays stale.
 
-    Raises dagster.Failure with one sentence for a mistake the user can mend.
+    Raises dagster.Failure with one sentence for a mistake the user can mend; partitions done before stay done.
     """
-    stage, partition = stage_named(context.asset_key.to_user_string()), partition_of(context)
+    made: list[_Made] = []
+    try:
+        for partition in _partitions_of(context):
+            made.append(_make(context, partition, compute, dvc, mlflow))
+    except BaseException:
+        for one in made:
+            context.log_event(_event(context, one))
+        raise
+    if len(made) == 1:
+        (one,) = made
+        version = dg.DataVersion(one.md5) if one.md5 else None
+        yield dg.MaterializeResult(metadata=one.metadata, check_results=one.verdicts, data_version=version)
+        return
+    yield dg.MaterializeResult(check_results=checks.together({str(one.partition): one.verdicts for one in made}))
+    # A result holds for all partitions of the run alike; what comes later counts, and this one has each one's version.
+    yield from (_event(context, one) for one in made)
+
+
+def _make(
+    context: dg.AssetExecutionContext, partition: str | None, compute: Compute, dvc: Dvc, mlflow: Mlflow
+) -> _Made:
+    stage = stage_named(context.asset_key.to_user_string())
     name = address(stage.name, partition)
-    tags = step_tags(context, compute)
+    tags = step_tags(context, compute, partition)
     started_s = time.monotonic()
     with user_errors_as_failures(), mlflow.step(name, tags) as run:
         experiment = compute.experiment()
@@ -47,23 +85,29 @@ def run_stage(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlf
         metadata["wall time [s]"] = dg.MetadataValue.float(time.monotonic() - started_s)
         verdicts = checks.hold(stage, place, experiment)
         if not all(verdict.passed for verdict in verdicts):
-            return dg.MaterializeResult(metadata=metadata, check_results=verdicts)
+            return _Made(partition, metadata, verdicts, None)
         md5 = dvc.commit(stage.name, partition)
         run.tag("dvc_md5", md5)
-        registry.register(stage, partition, place, run, experiment, md5)
-        lineage = {"dagster_run_id": context.run_id, "git_commit": tags["git_commit"]}
-        extend_journal(compute.folder, name, lineage | {"dvc_md5": md5, "mlflow_run_id": run.run_id})
-    return dg.MaterializeResult(
-        metadata=metadata | {"DVC md5": md5}, check_results=verdicts, data_version=dg.DataVersion(md5)
-    )
+        if stage.name in registry.SERVED:
+            lineage.keep(lineage.trace(compute.folder, experiment, dvc, stage.name, partition), run)
+            registry.register(stage, partition, place, run, experiment, md5)
+        origin = {"dagster_run_id": context.run_id, "git_commit": tags["git_commit"]}
+        extend_journal(compute.folder, name, origin | {"dvc_md5": md5, "mlflow_run_id": run.run_id})
+    return _Made(partition, metadata | {"DVC md5": dg.MetadataValue.text(md5)}, verdicts, md5)
 
 
-def partition_of(context: dg.AssetExecutionContext) -> str | None:
-    """The run's partition key; None for an asset without partitions."""
-    return context.partition_key if context.has_partition_key else None
+def _event(context: dg.AssetExecutionContext, made: _Made) -> dg.AssetMaterialization:
+    tags = {DATA_VERSION: made.md5} if made.md5 else None
+    return dg.AssetMaterialization(context.asset_key, partition=made.partition, metadata=made.metadata, tags=tags)
 
 
-def step_tags(context: dg.AssetExecutionContext, compute: Compute) -> dict[str, str]:
+def _partitions_of(context: dg.AssetExecutionContext) -> Sequence[str | None]:
+    """The run's partition keys; ``[None]`` for an asset without partitions."""
+    partitioned = context.has_partition_key or context.has_partition_key_range
+    return context.partition_keys if partitioned else [None]
+
+
+def step_tags(context: dg.AssetExecutionContext, compute: Compute, partition: str | None = None) -> dict[str, str]:
     """What leads from an MLflow run back to the Dagster run and the commit."""
     from multigen_core.evaluation.lineage import commit
 
@@ -72,7 +116,6 @@ def step_tags(context: dg.AssetExecutionContext, compute: Compute) -> dict[str, 
         "dagster.asset_key": context.asset_key.to_user_string(),
         "git_commit": commit(compute.folder),
     }
-    partition = partition_of(context)
     return tags | ({"dagster.partition": partition} if partition else {})
 
 
@@ -81,7 +124,7 @@ def extend_journal(root: Path, name: str, notes: Mapping[str, object]) -> None:
     path = root / JOURNAL / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(path.read_text()) if path.is_file() else {}
-    path.write_text(json.dumps(known | dict(notes)))
+    replace_text(path, json.dumps(known | dict(notes)))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Dagster's and MLflow's pages on loopback, over the same storage as ``python -m pipelines materialize``."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ __all__ = ["serve"]
 HOST = "127.0.0.1"
 READY_S = 600.0
 """Longest start of both servers on a busy machine; 10 to 30 s are usual."""
+_PR_SET_PDEATHSIG = 1
 FAREWELL_S = 20.0
 """What a server may take to end its own children."""
 
@@ -74,9 +76,8 @@ def _dagster(root: Path, port: int) -> _Server:
 def _mlflow(root: Path, port: int) -> _Server:
     state = root / STATE / "mlflow"
     state.mkdir(parents=True, exist_ok=True)
-    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
     command = ["-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store, "--default-artifact-root", (state / "artifacts").as_uri()]
+    command += ["--default-artifact-root", (state / "artifacts").as_uri()]
     return _Server("MLflow", port, command, "/health", state / "server.log")
 
 
@@ -86,6 +87,9 @@ def _start(server: _Server, root: Path) -> "subprocess.Popen[bytes]":
         "MULTIGEN_ROOT": str(root),
         "DAGSTER_HOME": str(dagster_home(root)),
         "PYTHONPATH": os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        # By the environment: an address may hold a password, and every user of a machine sees its command lines.
+        "MLFLOW_BACKEND_STORE_URI": os.environ.get("MLFLOW_TRACKING_URI")
+        or f"sqlite:///{root / STATE / 'mlflow' / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
@@ -98,7 +102,13 @@ def _start(server: _Server, root: Path) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
+
+
+def _end_with_parent() -> None:
+    """Asks Linux for a SIGTERM when the parent dies, even by kill -9; else its servers would keep the ports."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

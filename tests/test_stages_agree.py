@@ -76,9 +76,9 @@ def test_shared_modules_that_decide_bytes_are_listed(stage: Stage) -> None:
     assert used == {name for name in stage.code if name.endswith(".py")}
 
 
-def test_dagster_has_every_stage_and_the_champion() -> None:
+def test_dagster_has_every_stage_the_champion_and_the_copy() -> None:
     keys = [asset.key.to_user_string() for asset in ASSETS]
-    assert sorted(keys) == sorted([*(stage.name for stage in STAGES), "champion"])
+    assert sorted(keys) == sorted([*(stage.name for stage in STAGES), "champion", "remote_copy"])
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)

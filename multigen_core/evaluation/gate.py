@@ -1,7 +1,10 @@
 """Whether a newly trained policy may become the champion: a pure function of trials, so that it can be tested."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from multigen_core.evaluation.nmae import score
 from multigen_core.evaluation.statistics import Bootstrap, paired, paired_difference
@@ -28,7 +31,8 @@ def gate(
     bootstrap: Bootstrap,
 ) -> Decision:
     """Promotes when the challenger pours exactly and cleanly enough, no trial was aborted and, where there is a
-    champion, it is better on the very same trials: the 95 % interval of the paired improvement lies above the margin.
+    champion, it is better on the very same trials: the 95 % interval of the paired improvement lies above the margin,
+    and on no container it loses more than ``champion.max_container_loss``.
     """
     if not challenger:
         return Decision(False, ("the challenger has no trials: run its evaluation first",), {})
@@ -63,4 +67,19 @@ def gate(
                 met.append(f"{words} lies above champion.margin {config.margin:g}")
             else:
                 unmet.append(f"{words} is not surely above champion.margin {config.margin:g}")
+            container, loss = _worst_loss(pairs)
+            figures["container_loss_max"] = loss
+            if loss > config.max_container_loss:
+                unmet.append(
+                    f"on {container} its NMAE is {loss:.3f} above the champion's, "
+                    f"more than champion.max_container_loss {config.max_container_loss:g}"
+                )
     return Decision(not unmet, tuple(unmet or met), figures)
+
+
+def _worst_loss(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, float]:
+    """The container on which the second policy loses most against the first, and by how much NMAE; below 0: gains."""
+    losses = defaultdict(list)
+    for first, second in pairs:
+        losses[first.container].append(second.error - first.error)
+    return max(((name, float(np.mean(values))) for name, values in losses.items()), key=lambda row: row[1])

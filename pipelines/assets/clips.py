@@ -10,6 +10,7 @@ clips = stage_asset(
     kinds={"parquet", "dvc"},
     owner="perception",
     pool=CORES,
+    ages=True,
 )
 
 segmenter = stage_asset(

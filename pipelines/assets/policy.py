@@ -10,4 +10,5 @@ policy = stage_asset(
     kinds={"pytorch", "mlflow", "dvc"},
     owner="policy",
     pool=GPU,
+    ages=True,
 )

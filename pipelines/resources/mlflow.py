@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from multigen_core.errors import UserError
 from pipelines.project import STATE, project_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Mlflow", "StepRun"]
+__all__ = ["Mlflow", "StepRun", "without_passwords"]
 
 EXPERIMENT = "multigen"
 LOCAL_SERVER = "http://127.0.0.1:5000"
@@ -82,6 +84,9 @@ class Mlflow(dg.ConfigurableResource):
         """A client on the tracking store, which is made on first use."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # A server that is away is said within half a minute; MLflow alone would try for many.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         import mlflow
 
         for chatty in ("mlflow", "alembic"):
@@ -92,13 +97,30 @@ class Mlflow(dg.ConfigurableResource):
         mlflow.set_registry_uri(self.tracking_uri)
         return mlflow.MlflowClient()
 
+    def opened(self) -> "tuple[MlflowClient, str]":
+        """A client, and the id of the project's experiment in a store that answers.
+
+        Raises UserError when it is unreachable, locked or damaged.
+        """
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            client = self.client()
+            return client, self._experiment_id(client)
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            sentence = f"MLflow's store {self.tracking_uri} cannot be used: {' '.join(str(error).split())[:300]}"
+            raise UserError(f"{without_passwords(sentence)}; see docs/operations.md") from error
+
     @contextmanager
     def step(self, name: str, tags: Mapping[str, str]) -> Iterator[StepRun]:
-        """A run that is active inside the block and ends FINISHED, FAILED, or KILLED on Ctrl-C."""
-        client = self.client()
+        """A run that is active inside the block and ends FINISHED, FAILED, or KILLED on Ctrl-C.
+
+        Raises UserError when the store cannot be used.
+        """
+        client, experiment_id = self.opened()
         import mlflow
 
-        experiment_id = self._experiment_id(client)
         with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=dict(tags)) as active:
             try:
                 yield StepRun(client, active.info.run_id, self._page(experiment_id, active.info.run_id))
@@ -109,8 +131,7 @@ class Mlflow(dg.ConfigurableResource):
 
     def end_runs_of(self, dagster_run_ids: Sequence[str]) -> None:
         """Marks the MLflow runs of killed Dagster runs as killed."""
-        client = self.client()
-        experiment_id = self._experiment_id(client)
+        client, experiment_id = self.opened()
         for dagster_run_id in dagster_run_ids:
             query = f"attributes.status = 'RUNNING' and tags.`dagster.run_id` = '{dagster_run_id}'"
             for run in client.search_runs([experiment_id], query):
@@ -124,9 +145,15 @@ class Mlflow(dg.ConfigurableResource):
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        on_disk = self.tracking_uri.startswith("sqlite:///")
+        # A server keeps the artifacts of its experiments by itself; a bare database needs a place for them.
+        on_disk = not self.tracking_uri.startswith("http")
         artifacts = (Path(self.root) / STATE / "mlflow" / "artifacts").as_uri() if on_disk else None
         return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+
+
+def without_passwords(text: str) -> str:
+    """The text without names and passwords in addresses, which are nobody's business in a log."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,5 @@
 """``multigen-audio`` as MLflow loads it: mask videos in, waveforms out."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,6 @@ import numpy as np
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from multigen_core.audio_model.contract import load_audio_model
-
-# The registered signature checks shapes; MLflow would want the same again as a type hint that cannot say them.
-warnings.filterwarnings("ignore", message=r".*[Tt]ype hint", category=UserWarning)
 
 
 class PouringSound(PythonModel):

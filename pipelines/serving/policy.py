@@ -1,8 +1,7 @@
 """``multigen-policy`` as MLflow loads it: a batch of observations in, chunks of actions out."""
 
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow
 import numpy as np
@@ -11,10 +10,9 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from multigen_core.policy.contract import load_policy
 from multigen_core.records import Observation
 
-# The registered signature checks shapes; MLflow would want the same again as a type hint that cannot say them.
-warnings.filterwarnings("ignore", message=r".*[Tt]ype hint", category=UserWarning)
-
-
+Batch = np.ndarray
+"""MLflow hands over a dict of arrays, which the registered signature has checked; a hint that says so, or none at all,
+makes it print a warning at every load, since it would rather find the signature by itself."""
 SENSES = ("rgb", "waveform", "joints_rad", "joint_speeds_rad_s")
 
 
@@ -25,14 +23,15 @@ class PouringPolicy(PythonModel):
         self.policy = load_policy(Path(context.artifacts["weights"]))
 
     def predict(
-        self, context: PythonModelContext, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None
+        self, context: PythonModelContext, model_input: Batch, params: dict[str, Any] | None = None
     ) -> np.ndarray:
         """Arrays of a batch by the names of ``Observation``'s fields -> actions (B, chunk, 3)."""
         seed = int((params or {}).get("seed", 0))
-        goals = model_input["goal_fraction"]
+        arrays = cast("dict[str, np.ndarray]", model_input)
+        goals = arrays["goal_fraction"]
         observations = [
             Observation(
-                **{name: model_input[name][number] for name in SENSES},
+                **{name: arrays[name][number] for name in SENSES},
                 goal_fraction=float(goals[number]),
             )
             for number in range(len(goals))

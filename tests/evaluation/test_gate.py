@@ -11,7 +11,7 @@ from multigen_core.records import Trial
 from tests.evaluation.made_up_run import experiment, made_up_trials
 
 BOOTSTRAP = Bootstrap(resamples=400, seed=0)
-CONFIG = Champion(ablation="vision_audio", max_nmae=0.6, margin=0.0, max_spilled_ml=60.0)
+CONFIG = Champion(ablation="vision_audio", max_nmae=0.6, margin=0.0, max_container_loss=0.2, max_spilled_ml=60.0)
 PARAMS = experiment(trials=24)
 GOOD = made_up_trials(PARAMS, "vision_audio", spread=0.1)
 
@@ -58,6 +58,21 @@ def test_every_rule_alone_holds_it_back(change: dict[str, object], words: str) -
     assert not decision.promote
     assert len(decision.reasons) == 1
     assert words in decision.reasons[0]
+
+
+def test_a_container_it_forgot_holds_it_back() -> None:
+    """Better on the whole, but one cup is poured far worse than by the champion."""
+    cup = GOOD[0].container
+    forgetful = [
+        replace(new, poured_ml=(0.7 - old.error) * old.target_ml) if old.container == cup else new
+        for old, new in zip(GOOD, _nearer(GOOD, 0.0), strict=True)
+    ]
+    clumsy = [replace(trial, poured_ml=0.5 * trial.target_ml) if trial.container != cup else trial for trial in GOOD]
+    decision = gate(forgetful, clumsy, CONFIG, BOOTSTRAP)
+    assert decision.figures["improvement_low"] > 0.0
+    assert not decision.promote
+    assert len(decision.reasons) == 1 and f"on {cup} its NMAE is" in decision.reasons[0]
+    assert gate(forgetful, clumsy, replace(CONFIG, max_container_loss=0.5), BOOTSTRAP).promote
 
 
 def test_other_trials_than_the_champions_prove_nothing() -> None:

@@ -17,8 +17,12 @@ from multigen_core.records import Summary
 from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_named
 from multigen_core.storage import output_folder, write_json
 from pipelines.instance import IN_PROCESS, open_instance
-from pipelines.materialize import materialize, units_of
+from pipelines.materialize import materialize
+from pipelines.progress import StepProgress
+from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
+from pipelines.resources.mlflow import Mlflow
+from pipelines.units import units_of
 from tests.skeleton import REPOSITORY
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster and MLflow warn of their own dependencies' futures
@@ -226,6 +230,100 @@ def test_two_at_once_are_refused(root: Path, stages: Stages) -> None:
     with held, pytest.raises(UserError, match="another `python -m pipelines materialize` runs in"):
         make(root, "episodes")
     assert stages.ran == []
+
+
+def backfill(root: Path, *, raises: bool) -> dg.ExecuteInProcessResult:
+    """All shards of the episodes in one run, as Dagster's page launches a backfill."""
+    from pipelines.definitions import ASSETS
+
+    tags = {
+        "dagster/asset_partition_range_start": SHARDS[0],
+        "dagster/asset_partition_range_end": SHARDS[-1],
+    }
+    return dg.materialize(
+        ASSETS,
+        selection=["episodes"],
+        instance=open_instance(root),
+        resources={
+            "compute": Compute(root=str(root)),
+            "dvc": FastDvc(root=str(root)),
+            "mlflow": Mlflow(root=str(root)),
+        },
+        tags=tags,
+        raise_on_error=raises,
+    )
+
+
+def version_of(root: Path, shard: str) -> str | None:
+    filters = dg.AssetRecordsFilter(dg.AssetKey("episodes"), asset_partitions=[shard])
+    (record,) = open_instance(root).fetch_materializations(filters, limit=1).records
+    assert record.asset_materialization is not None
+    return (record.asset_materialization.tags or {}).get("dagster/data_version")
+
+
+def test_a_backfill_in_one_run_gives_every_shard_its_own_version(root: Path, stages: Stages) -> None:
+    stages.line = "backfilled"
+    assert backfill(root, raises=True).success
+    assert stages.ran == [("episodes", shard) for shard in SHARDS]
+    assert [version_of(root, shard) for shard in SHARDS] == [f"episodes {shard} backfilled" for shard in SHARDS]
+
+
+def test_a_backfill_that_fails_keeps_the_shards_before(root: Path, stages: Stages) -> None:
+    stages.line = "second time"
+    stages.failing = (SHARDS[1], MissingInput("the camera file is not there"))
+    assert not backfill(root, raises=False).success
+    assert version_of(root, SHARDS[0]) == f"episodes {SHARDS[0]} second time"
+    assert FastDvc(root=str(root)).recorded("episodes", SHARDS[1]) is None
+    stages.failing = None
+    stages.ran.clear()
+    make(root, "episodes")
+    assert stages.ran == [("episodes", shard) for shard in SHARDS[1:]]
+
+
+def test_a_clock_that_goes_backwards(root: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made last counts, whatever day its clock said; nothing is stale or fresh by the time."""
+    import time
+
+    stages.line = "today"
+    make(root, "segmenter", force=True)
+    now = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() - 86400.0)
+        stages.line = "yesterday"
+        make(root, "segmenter", force=True)
+    (record,) = open_instance(root).fetch_materializations(dg.AssetKey("segmenter"), limit=1).records
+    assert record.asset_materialization is not None
+    assert (record.asset_materialization.tags or {})["dagster/data_version"] == "segmenter None yesterday"
+    stages.ran.clear()
+    make(root, "segmenter")
+    assert stages.ran == []
+
+
+def test_an_mlflow_that_is_away_for_a_while_costs_no_work(
+    root: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points of a curve wait until the server takes them again."""
+    from mlflow import MlflowClient, MlflowException
+
+    from pipelines.resources.mlflow import StepRun
+
+    take = StepRun.curve
+    refused: list[int] = []
+
+    def curve(run: StepRun, points: list[tuple[str, float, int]]) -> None:
+        if not refused:
+            refused.append(len(points))
+            raise MlflowException("connection refused")
+        take(run, points)
+
+    monkeypatch.setattr(StepRun, "curve", curve)
+    monkeypatch.setattr(
+        "pipelines.step.StepProgress", lambda *given, **named: StepProgress(*given, **named, every_s=-1.0)
+    )
+    make(root, "segmenter", force=True)
+    notes = json.loads((root / ".multigen/journal/segmenter.json").read_text())
+    tracked = MlflowClient(f"sqlite:///{root}/.multigen/mlflow/mlflow.db").get_run(notes["mlflow_run_id"])
+    assert refused == [1] and tracked.data.metrics["loss"] == 0.5
 
 
 def test_an_unknown_asset_is_named_with_the_known_ones(root: Path, stages: Stages) -> None:

@@ -1,67 +1,17 @@
 """Tracking, the registry and the gate, on a sqlite store."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from multigen_core.evaluation.table import write_trials
-from multigen_core.experiment import Experiment, load
-from multigen_core.progress import Silent
-from multigen_core.records import Trial
-from multigen_core.stages import output_of, stage_named
-from pipelines import promotion
-from pipelines.project import STATE
-from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, SERVED, register, version_at
+from multigen_core.experiment import Experiment
+from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at
 from pipelines.resources.mlflow import Mlflow
-from tests.skeleton import REPOSITORY
+from tests.pipelines.contenders import judge, train, trial_off_by
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow 3.17 warns of its own dependencies' futures
-
-STORE = STATE / "mlflow" / "mlflow.db"
-ECHO = """
-import mlflow
-from mlflow.pyfunc.model import PythonModel
-
-
-class Echo(PythonModel):
-    def predict(self, context, model_input, params=None):
-        return model_input["goal_fraction"]
-
-
-mlflow.models.set_model(Echo())
-"""
-"""Stands in for the served policy, whose weights take a training to make."""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated store: making one takes seconds."""
-    root = tmp_path_factory.mktemp("template")
-    Mlflow(root=str(root), server="").client().search_experiments()
-    return root / STORE
-
-
-@pytest.fixture
-def tracking(template: Path, tmp_path: Path) -> Mlflow:
-    (tmp_path / STORE).parent.mkdir(parents=True)
-    shutil.copy(template, tmp_path / STORE)
-    return Mlflow(root=str(tmp_path), server="")
-
-
-@pytest.fixture
-def experiment() -> Experiment:
-    return load(REPOSITORY / "experiments" / "tiny.yaml")
-
-
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    code = tmp_path / "echo.py"
-    code.write_text(ECHO)
-    echoes = {stage: replace(row, code=code) for stage, row in SERVED.items()}
-    monkeypatch.setattr("pipelines.registry.SERVED", echoes)
 
 
 def test_a_step_is_one_run_with_its_params_figures_curve_and_tags(tracking: Mlflow) -> None:
@@ -95,15 +45,6 @@ def test_runs_of_killed_processes_are_ended(tracking: Mlflow) -> None:
     tracking.end_runs_of(["killed"])
     assert client.get_run(dead.info.run_id).info.status == "KILLED"
     assert client.get_run(alive.info.run_id).info.status == "RUNNING"
-
-
-def train(tracking: Mlflow, root: Path, experiment: Experiment, ablation: str, md5: str) -> None:
-    """Registers a policy as the asset step would."""
-    place = root / output_of(stage_named("policy"), ablation)
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "weights.txt").write_text(md5)
-    with tracking.step(f"policy@{ablation}", {}) as run:
-        register(stage_named("policy"), ablation, place, run, experiment, md5)
 
 
 @pytest.mark.usefixtures("served")
@@ -145,34 +86,6 @@ def test_the_model_loads_by_alias_and_insists_on_its_signature(
         model.predict(batch | {"waveform": np.zeros((2, samples - 1), np.float32)})
 
 
-def judge(tracking: Mlflow, root: Path, experiment: Experiment, *, error: float, seed: int = 1) -> promotion.Verdict:
-    """Writes the challenger's trials, every one off by ``error`` of its target, and asks the gate."""
-    folder = root / output_of(stage_named("evaluation"), "vision_audio")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_trials(folder, [_trial(number, error, seed) for number in range(8)])
-    with tracking.step("champion", {}) as run:
-        return promotion.judge(experiment, root, run, Silent())
-
-
-def _trial(number: int, error: float, seed: int) -> Trial:
-    return Trial(
-        trial=number,
-        ablation="vision_audio",
-        lab="emulated",
-        container="red_cup",
-        opaque=True,
-        goal_fraction=0.5,
-        target_ml=100.0,
-        capacity_ml=200.0,
-        poured_ml=100.0 * (1 - error),
-        spilled_ml=0.0,
-        in_pitcher_ml=300.0,
-        duration_s=8.0,
-        outcome="stopped",
-        seed=100 * seed + number,
-    )
-
-
 @pytest.mark.usefixtures("served")
 def test_the_alias_moves_only_when_the_gate_passes(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:
     """First champion, a worse challenger, a better one; `previous` keeps the way back."""
@@ -205,7 +118,7 @@ def test_a_champion_of_other_params_is_evaluated_again(
 
     def pour_again(experiment: Experiment, inputs: object, out: Path, progress: object) -> None:
         poured.append((inputs.one("policy") / "weights.txt").read_text())  # type: ignore[attr-defined]
-        write_trials(out, [_trial(number, 0.2, 2) for number in range(8)])
+        write_trials(out, [trial_off_by(number, 0.2, 2) for number in range(8)])
 
     monkeypatch.setattr("multigen_core.evaluation.trials.run", pour_again)
     verdict = judge(tracking, tmp_path, experiment, error=0.1, seed=2)
