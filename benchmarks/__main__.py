@@ -14,7 +14,7 @@ from rich.table import Table
 
 from multigen_core.experiment import load
 
-BENCHMARKS = ("simulation", "sound", "decision")
+BENCHMARKS = ("simulation", "sound", "decision", "acoustics")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
 
 
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--clips", type=Path, metavar="FOLDER", help="acoustics: recordings to compare with")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="acoustics: write spectrogram pairs here")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
@@ -46,7 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     table = Table("benchmark", "figure", "value", title=f"{hardware()} · commit {commit()}")
     for name in options.names or BENCHMARKS:
         console.print(f"{name} ...")
-        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment)
+        extra = {"clips": options.clips, "pictures": options.pictures} if name == "acoustics" else {}
+        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment, **extra)
         results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
         for key, value in _flat(figures):
             table.add_row(name, key, value if isinstance(value, str) else f"{value:.3g}")

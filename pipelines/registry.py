@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multigen_core.experiment import Experiment
-from multigen_core.records import SAMPLE_RATE_HZ
+from multigen_core.records import SAMPLE_RATE_HZ, Summary
 from multigen_core.stages import Stage
 from pipelines.resources.mlflow import StepRun
 
@@ -16,26 +16,67 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "SERVED", "Served", "register", "version_at"]
+__all__ = [
+    "AUDIO",
+    "CHALLENGER",
+    "CHAMPION",
+    "POLICY",
+    "PREVIOUS",
+    "SERVED",
+    "Served",
+    "annotate",
+    "register",
+    "version_at",
+]
 
 AUDIO, POLICY = "multigen-audio", "multigen-policy"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 SERVING = Path(__file__).parent / "serving"
 
 
-def register(stage: Stage, partition: str | None, place: Path, run: StepRun, experiment: Experiment, md5: str) -> None:
+def register(
+    stage: Stage,
+    partition: str | None,
+    place: Path,
+    run: StepRun,
+    experiment: Experiment,
+    md5: str,
+    *,
+    trained_on: Mapping[str, str] | None = None,
+    summary: Summary | None = None,
+) -> None:
     """Registers what the stage trained, if it trains a model that is served; the same weights give no second version.
 
-    The newest version of the ablation that ``champion.ablation`` names, and of the sound model, is the challenger.
+    ``trained_on`` (stage@partition -> DVC md5) and ``summary`` stay with the version: md5s and licences as tags, all
+    of it as metadata of the model. The newest version of the ablation that ``champion.ablation`` names, and of the
+    sound model, is the challenger.
     """
     served = SERVED.get(stage.name)
     if served is None:
         return
     tags = {"dvc_md5": md5} | ({"ablation": partition} if partition else {})
-    version = _known(run.client, served.name, tags) or _log(served, place, run, experiment, tags)
+    notes = {f"trained_on.{name}": version for name, version in (trained_on or {}).items()}
+    notes |= {name: str(value) for name, value in (summary or {}).items() if name.startswith("licence")}
+    metadata = {"trained_on": dict(trained_on or {}), "figures": dict(summary or {})}
+    version = _known(run.client, served.name, tags) or _log(
+        served, place, run, experiment, tags | notes, metadata=metadata
+    )
     if partition in (None, experiment.champion.ablation):
         run.client.set_registered_model_alias(served.name, CHALLENGER, version)
     run.tag("registered_model", f"{served.name}/{version}")
+
+
+def annotate(client: "MlflowClient", name: str, md5: str | None, figures: Summary) -> str | None:
+    """Writes figures that were measured later as tags ``figure.<name>`` of the version with these weights.
+
+    Returns the version; None when there is none.
+    """
+    version = None if md5 is None else _known(client, name, {"dvc_md5": md5})
+    if version is not None:
+        for key, value in figures.items():
+            if isinstance(value, int | float):
+                client.set_model_version_tag(name, version, f"figure.{key}", str(value))
+    return version
 
 
 def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
@@ -62,7 +103,15 @@ def _known(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str | 
     return None
 
 
-def _log(served: Served, place: Path, run: StepRun, experiment: Experiment, tags: Mapping[str, str]) -> str:
+def _log(
+    served: Served,
+    place: Path,
+    run: StepRun,
+    experiment: Experiment,
+    tags: Mapping[str, str],
+    *,
+    metadata: Mapping[str, object],
+) -> str:
     import mlflow
 
     with warnings.catch_warnings():
@@ -74,6 +123,7 @@ def _log(served: Served, place: Path, run: StepRun, experiment: Experiment, tags
             artifacts={"weights": str(place)},
             signature=served.signature(experiment),
             pip_requirements=["multigen"],
+            metadata=dict(metadata),
         )
     if run.client.search_registered_models(f"name = '{served.name}'") == []:
         run.client.create_registered_model(served.name)

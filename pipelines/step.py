@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 
 from multigen_core.errors import UserError
-from multigen_core.stages import JOURNAL, stage_named
+from multigen_core.experiment import Experiment
+from multigen_core.stages import JOURNAL, Stage, partitions_of, stage_named
 from pipelines import checks, previews, registry
 from pipelines.progress import StepProgress
 from pipelines.project import address
@@ -18,7 +19,7 @@ from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 
-__all__ = ["extend_journal", "partition_of", "run_stage", "step_tags", "user_errors_as_failures"]
+__all__ = ["extend_journal", "partition_of", "run_stage", "step_tags", "user_errors_as_failures", "versions_of"]
 
 
 def run_stage(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlflow: Mlflow) -> dg.MaterializeResult:
@@ -50,12 +51,28 @@ def run_stage(context: dg.AssetExecutionContext, compute: Compute, dvc: Dvc, mlf
             return dg.MaterializeResult(metadata=metadata, check_results=verdicts)
         md5 = dvc.commit(stage.name, partition)
         run.tag("dvc_md5", md5)
-        registry.register(stage, partition, place, run, experiment, md5)
+        trained_on = versions_of(stage, partition, dvc, experiment)
+        registry.register(stage, partition, place, run, experiment, md5, trained_on=trained_on, summary=summary)
+        if stage.name == "audio_report":
+            registry.annotate(run.client, registry.AUDIO, dvc.recorded("audio_model", None), summary)
         lineage = {"dagster_run_id": context.run_id, "git_commit": tags["git_commit"]}
         extend_journal(compute.folder, name, lineage | {"dvc_md5": md5, "mlflow_run_id": run.run_id})
     return dg.MaterializeResult(
         metadata=metadata | {"DVC md5": md5}, check_results=verdicts, data_version=dg.DataVersion(md5)
     )
+
+
+def versions_of(stage: Stage, partition: str | None, dvc: Dvc, experiment: Experiment) -> dict[str, str]:
+    """Address -> DVC md5 of everything the stage read, as far as dvc.lock has it."""
+    versions = {}
+    for name in stage.inputs:
+        upstream = stage_named(name)
+        same = upstream.partitions is not None and upstream.partitions == stage.partitions
+        for key in (partition,) if same else partitions_of(upstream, experiment):
+            md5 = dvc.recorded(name, key)
+            if md5 is not None:
+                versions[address(name, key)] = md5
+    return versions
 
 
 def partition_of(context: dg.AssetExecutionContext) -> str | None:
