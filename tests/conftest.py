@@ -1,7 +1,7 @@
 """Beside a torch without CUDA, torchvision misses the schemas of two kernels and does not load.
 
-Only the extras [sam2] and [mmaudio] bring it, and nothing here calls those kernels. Once it is installed Lightning imports
-it too, so this comes before every test.
+Only the extras [sam2] and [mmaudio] bring it, and nothing here calls those kernels. Once it is installed, Lightning
+imports it too, so this comes before every test.
 """
 
 import importlib.util

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import uniform_filter1d
+from scipy.optimize import least_squares
 from scipy.signal import stft
 
 from multigen_core.acoustics.pour_detection import find_pour
@@ -26,6 +27,8 @@ _FINE_FFT, _FINE_HOP = 4096, 256
 _TREND_S = 0.5
 _RATES_HZ = (1.0, 20.0)
 _RISE_DB, _RISE_FRAMES, _DEAD_FRAMES = 6.0, 2, 5
+_STEADY_FRAMES = 31
+"""0.5 s of the track."""
 _BEST_FRAMES = 0.5
 """Share of the frames, those with the clearest resonance, that its shape is read from."""
 _RATIOS = 2.0 ** (np.arange(-96, 241) / 96.0)
@@ -50,7 +53,7 @@ class Character:
     transients_hz: float
     """Rises by 6 dB within 8 ms above 2 kHz, per second."""
     q: float
-    """Of the first resonance; the tracker's jitter broadens it alike in every sound."""
+    """Of the first resonance."""
     partials_db: tuple[float, ...]
     """First, third and fifth partial over the floor beside the first."""
 
@@ -123,7 +126,7 @@ def _modulation_peak_hz(level_db: Float[np.ndarray, " frames"]) -> float:
 def _transients_hz(level_db: Float[np.ndarray, " frames"]) -> float:
     rise = level_db[_RISE_FRAMES:] - level_db[:-_RISE_FRAMES]
     count, free = 0, 0
-    for frame in np.flatnonzero(rise > _RISE_DB):
+    for frame in np.flatnonzero(rise > _RISE_DB).tolist():
         if frame >= free:
             count, free = count + 1, frame + _DEAD_FRAMES
     return count / (len(level_db) * _FAST_HOP / SAMPLE_RATE_HZ)
@@ -134,7 +137,9 @@ def _resonance(waveform: Float[np.ndarray, " samples"]) -> tuple[float, tuple[fl
     hz, power = _power(waveform, _FINE_FFT, _FINE_HOP)
     track = track_resonance(waveform)
     middles_s = (np.arange(power.shape[1]) * _FINE_HOP + _FINE_FFT / 2) / SAMPLE_RATE_HZ
-    f0_hz = np.interp(middles_s, track.times_s, track.f0_hz)
+    # The tracker follows each frame's noise a little, and spectra laid upon its peaks would look sharper than they are.
+    steady = np.exp(uniform_filter1d(np.log(track.f0_hz.astype(float)), _STEADY_FRAMES, mode="nearest"))
+    f0_hz = np.interp(middles_s, track.times_s, steady)
     clear = np.interp(middles_s, track.times_s, track.salience_db)
     frames = np.flatnonzero(clear >= np.quantile(clear, 1.0 - _BEST_FRAMES))
     aligned = []
@@ -148,16 +153,17 @@ def _resonance(waveform: Float[np.ndarray, " samples"]) -> tuple[float, tuple[fl
 
 
 def _quality(shape: Float[np.ndarray, " ratios"]) -> float:
-    """``f0 / width`` of the first peak at half its power over the floor."""
-    near = np.flatnonzero(np.abs(np.log2(_RATIOS)) < 0.08)
-    peak = int(near[np.argmax(shape[near])])
-    half = 1.0 + (shape[peak] - 1.0) / 2.0
-    sides = []
-    for step in (-1, 1):
-        place = peak
-        while 0 < place < len(shape) - 1 and shape[place] > half:
-            place += step
-        inner, outer = shape[place - step], shape[place]
-        share = (inner - half) / max(inner - outer, 1e-12)
-        sides.append(_RATIOS[place - step] * (_RATIOS[place] / _RATIOS[place - step]) ** share)
-    return float(_RATIOS[peak] / max(sides[1] - sides[0], 1e-6))
+    """Q of the resonator over a floor that fits the first peak best.
+
+    ``P(r) = a + b / (1 + (2 Q (r / r0 - 1))^2)`` within a third of an octave: half the peak's height would be read
+    where noise happens to cross it, nearer to the middle than the resonance is wide.
+    """
+    near = np.abs(np.log2(_RATIOS)) < 1.0 / 3.0
+
+    def misfit(values: Float[np.ndarray, " 4"]) -> Float[np.ndarray, " near"]:
+        floor, height, q, middle = values
+        return floor + height / (1.0 + (2.0 * q * (_RATIOS[near] / middle - 1.0)) ** 2) - shape[near]
+
+    start = (1.0, max(float(shape[near].max()) - 1.0, 0.1), 15.0, 1.0)
+    fitted = least_squares(misfit, start, bounds=((0.0, 0.0, 2.0, 0.95), (np.inf, np.inf, 100.0, 1.05)))
+    return float(fitted.x[2])

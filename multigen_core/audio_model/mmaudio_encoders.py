@@ -48,7 +48,7 @@ def pour_square(masks: UInt8[np.ndarray, "T H W"]) -> Square:
     masks are cut alike.
     """
     height, width = masks.shape[1:]
-    seen = np.isin(masks, (Palette.RECEIVER, Palette.LIQUID)).any(axis=0)
+    seen = ((masks == Palette.RECEIVER) | (masks == Palette.LIQUID)).any(axis=0)
     if not seen.any():
         side = min(height, width)
         return Square((height - side) // 2, (width - side) // 2, side)

@@ -60,12 +60,14 @@ class Senses:
 class MaskedMMAudio(nn.Module):
     """Predicts the velocity v(xt, t, senses) of a base network that may be any of MMAudio's."""
 
-    def __init__(self, base: nn.Module) -> None:
+    base: Any
+
+    def __init__(self, base: Any) -> None:
         super().__init__()
-        self.base: Any = base
-        size = self.base.empty_sync_feat.shape[-1]
+        self.base = base
+        size = base.empty_sync_feat.shape[-1]
         self.mask_empty = nn.Parameter(torch.zeros(1, size))
-        self.mask_projection = nn.Linear(size, self.base.hidden_dim)
+        self.mask_projection = nn.Linear(size, base.hidden_dim)
         nn.init.zeros_(self.mask_projection.weight)
         nn.init.zeros_(self.mask_projection.bias)
 

@@ -80,8 +80,8 @@ class Example:
     senses: Senses
 
     def to(self, device: torch.device) -> "Example":
-        tensors = (value.to(device) for value in (self.x1, self.x0, self.t))
-        return Example(*tensors, senses=self.senses.to(device))
+        x1, x0, t = (value.to(device) for value in (self.x1, self.x0, self.t))
+        return Example(x1, x0, t, self.senses.to(device))
 
 
 def draw(

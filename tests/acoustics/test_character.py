@@ -1,8 +1,10 @@
 """Figures of sounds whose figures are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from scipy.signal import iirpeak, lfilter
+from scipy.signal import lfilter
 
 from multigen_core.acoustics.character import BANDS_HZ, character_of
 from tests.acoustics.pours import scene_of, sound_of, steady_pour
@@ -11,10 +13,10 @@ HZ = 16_000
 
 
 def noise(seconds: float = 6.0, *, seed: int = 0) -> np.ndarray:
-    """Half a second of near silence, then white noise."""
+    """A tenth of near silence, then white noise."""
     rng = np.random.default_rng(seed)
     sound = 0.05 * rng.standard_normal(round(seconds * HZ))
-    sound[: HZ // 2] *= 1e-3
+    sound[: len(sound) // 10] *= 1e-3
     return sound.astype(np.float32)
 
 
@@ -25,7 +27,7 @@ def test_white_noise_is_flat_and_has_few_transients() -> None:
     widths = np.diff(BANDS_HZ)
     assert figures.band_db == pytest.approx(10 * np.log10(widths / widths.sum()), abs=0.5)
     assert figures.transients_hz < 1.0
-    assert figures.pour_s == pytest.approx(5.5, abs=0.1)
+    assert figures.pour_s == pytest.approx(5.4, abs=0.1)
 
 
 def test_tilt_is_that_of_the_filter() -> None:
@@ -35,25 +37,32 @@ def test_tilt_is_that_of_the_filter() -> None:
     assert figures.tilt_db_per_octave == pytest.approx(-4.8, abs=0.8)
 
 
-@pytest.mark.parametrize("q", [8.0, 15.0, 30.0])
-def test_quality_is_that_of_the_resonator(q: float) -> None:
-    b, a = iirpeak(900.0, q, fs=HZ)
-    sound = noise(12.0)
-    ringing = sound + 3.0 * lfilter(b, a, sound)
-    figures = character_of(ringing.astype(np.float32))
-    assert figures is not None
-    assert figures.q == pytest.approx(q, rel=0.3)
-    assert figures.partials_db[0] > 9.0 and figures.partials_db[1] < 3.0
+@pytest.mark.parametrize("q", [8.0, 14.0, 20.0])
+def test_quality_is_that_of_the_cup(q: float) -> None:
+    """Median over scenes, as in the table: one draw of noise says little."""
+    sounds = [sound_of(steady_pour(), replace(scene_of(seed), q=q), seed=seed) for seed in range(7)]
+    found = [figures.q for figures in map(character_of, sounds) if figures is not None]
+    assert len(found) == 7
+    assert np.median(found) == pytest.approx(q, rel=0.3)
+
+
+def test_partials_stand_as_high_as_they_are_made() -> None:
+    low, high = (
+        [sound_of(steady_pour(), replace(scene_of(seed), resonance_db=db), seed=seed) for seed in range(5)]
+        for db in (6.0, 16.0)
+    )
+    heights = [np.median([one.partials_db[0] for one in map(character_of, sounds) if one]) for sounds in (low, high)]
+    assert heights[1] > heights[0] + 5.0
 
 
 def test_clicks_are_counted() -> None:
     sound, rng = 0.3 * noise(8.0), np.random.default_rng(1)
-    starts = np.sort(rng.choice(np.arange(10, 150), 45, replace=False)) * 800
+    starts = np.sort(rng.choice(np.arange(20, 155), 45, replace=False)) * 800
     for start in starts:
         sound[start : start + 40] += 0.4 * rng.standard_normal(40)
     figures = character_of(sound.astype(np.float32))
     assert figures is not None
-    assert figures.transients_hz == pytest.approx(45 / 7.5, rel=0.2)
+    assert figures.transients_hz == pytest.approx(45 / 7.2, rel=0.2)
 
 
 def test_a_swelling_is_found_at_its_rate() -> None:
