@@ -63,7 +63,7 @@ def figures(experiment: Experiment, clips: Path | None = None, pictures: Path | 
         table[path.stem] = {"real": _row([character]), "synthetic": _row(others)}
         if pictures is not None:
             pictures.mkdir(parents=True, exist_ok=True)
-            _draw(pictures / f"{path.stem}.png", real, likenesses[0])
+            _draw(pictures / f"{path.stem}.jpg", real, likenesses[0])
     return table
 
 
@@ -141,7 +141,7 @@ def _row(characters: list[Character]) -> dict[str, float]:
 
 def _draw(path: Path, real: np.ndarray, synthetic: np.ndarray) -> None:
     """Two spectrograms with the same scales, one above the other."""
-    figure = Figure(figsize=(9.0, 4.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(9.0, 4.6), dpi=90, layout="constrained")
     rows = figure.subplots(2, 1, sharex=True)
     for axes, sound, name in zip(rows, (real, synthetic), ("real", "synthetic"), strict=True):
         level = 20.0 * np.log10(magnitude(torch.from_numpy(np.ascontiguousarray(sound))).numpy() + 1e-6)
@@ -151,4 +151,4 @@ def _draw(path: Path, real: np.ndarray, synthetic: np.ndarray) -> None:
         axes.set_ylim(0.0, 5000.0)
         axes.set_ylabel(f"{name} [Hz]")
     rows[-1].set_xlabel("time [s]")
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(path, pil_kwargs={"quality": 82})
