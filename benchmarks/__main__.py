@@ -14,7 +14,7 @@ from rich.table import Table
 
 from multigen_core.experiment import load
 
-BENCHMARKS = ("simulation", "sound", "decision", "robot")
+BENCHMARKS = ("simulation", "sound", "acoustics", "decision", "robot")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
 
 
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--minutes", type=float, default=10.0, help="of servoing, for the benchmark 'robot'")
+    parser.add_argument("--clips", type=Path, metavar="FOLDER", help="acoustics: recordings to compare with")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="acoustics: write spectrogram pairs here")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
@@ -47,8 +49,12 @@ def main(arguments: list[str] | None = None) -> None:
     table = Table("benchmark", "figure", "value", title=f"{hardware()} · commit {commit()}")
     for name in options.names or BENCHMARKS:
         console.print(f"{name} ...")
-        length = {"minutes": options.minutes} if name == "robot" else {}
-        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment, **length)
+        extra: dict[str, object] = {}
+        if name == "robot":
+            extra = {"minutes": options.minutes}
+        elif name == "acoustics":
+            extra = {"clips": options.clips, "pictures": options.pictures}
+        figures = importlib.import_module(f"benchmarks.{name}").figures(experiment, **extra)
         results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
         for key, value in _flat(figures):
             table.add_row(name, key, value if isinstance(value, str) else f"{value:.3g}")

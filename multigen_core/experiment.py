@@ -25,6 +25,7 @@ __all__ = [
     "Episodes",
     "Evaluation",
     "Experiment",
+    "MMAudio",
     "Masks",
     "NoiseAugmented",
     "Policy",
@@ -154,10 +155,48 @@ class Masks:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class AudioModel:
-    """The model that watches masks and makes sound."""
+class MMAudio:
+    """The real audio model: which one, where its files lie, and how it is finetuned."""
 
-    backend: Literal["pocket"]
+    variant: Literal["small_16k", "large_44k_v2"]
+    weights: str
+    """Folder with the published files, relative to the project root; see docs/going_real.md."""
+    cache: str
+    """Folder that keeps the features of every clip, so that a killed extraction goes on where it stopped."""
+    checkpoints: str
+    """Folder that training resumes from."""
+    window_s: Positive
+    """Length of a training example and of a piece that is generated; MMAudio was trained on 8 s."""
+    prompt: str
+    steps: Count
+    batch: Count
+    """Examples per device and micro-step."""
+    accumulate: Count
+    """Micro-steps per optimizer step."""
+    learning_rate: Positive
+    warm_up_steps: Annotated[int, Field(ge=0, strict=True)]
+    frozen_steps: Annotated[int, Field(ge=0, strict=True)]
+    """At first only the layers that read the masks learn."""
+    checkpoint_steps: Count
+    precision: Precision
+    ema: Fraction
+    video_dropout: Fraction
+    """Of RGB and masks together."""
+    mask_dropout: Fraction
+    """Of the masks alone."""
+    text_dropout: Fraction
+    devices: Annotated[int, Field(ge=0, strict=True)]
+    """GPUs; 0 takes all."""
+    sampling_steps: Count
+    guidance: Positive
+    generated_at_once: Count
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AudioModel:
+    """The model that watches masks and makes sound; but for ``mmaudio`` the keys are the pocket model's."""
+
+    backend: Literal["pocket", "mmaudio"]
     window_s: Positive
     steps: Count
     batch: Count
@@ -170,6 +209,9 @@ class AudioModel:
     guidance: Positive
     loudness_guidance: Positive
     vocoder_iterations: Count
+    least_mask_gain: float
+    """Share of the held-out loss with other clips' masks by which the right ones must lower it."""
+    mmaudio: MMAudio
 
 
 @dataclass(frozen=True, config=_STRICT)

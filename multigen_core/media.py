@@ -4,6 +4,7 @@ Mask videos hold palette indices (0-3) and must come back exactly: they are H.26
 index times ``MASK_GAIN`` so that a person can look at them too.
 """
 
+import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,7 @@ from multigen_core.records import SAMPLE_RATE_HZ
 __all__ = [
     "MASK_GAIN",
     "MediaInfo",
+    "data_uri",
     "probe",
     "read_flac",
     "read_masks",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 MASK_GAIN = 80
+_MIME_TYPES = {".mp4": "video/mp4", ".flac": "audio/flac", ".png": "image/png"}
 SEEK_EARLY_S = 5.0
 """A seek lands this long before the moment that is wanted, or earlier."""
 
@@ -187,6 +190,11 @@ def _seek(container: "av.container.InputContainer", start_s: float) -> None:
 def write_flac(path: Path, waveform: Float32[np.ndarray, " S"]) -> None:
     """Mono FLAC at 16 kHz, 16 bit."""
     soundfile.write(path, waveform, SAMPLE_RATE_HZ, subtype="PCM_16", format="FLAC")
+
+
+def data_uri(content: bytes, suffix: str) -> str:
+    """The content as a ``data:`` address for a page; ``suffix`` names its kind, for example ``.png``."""
+    return f"data:{_MIME_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def read_flac(path: Path) -> Float32[np.ndarray, " S"]:

@@ -85,6 +85,19 @@ def _finite_weights(folder: Path, experiment: Experiment) -> Iterator[str]:
                 yield f"{path.name}: {name} has weights that are not finite"
 
 
+def _model_sounds(folder: Path, experiment: Experiment) -> Iterator[str]:
+    from multigen_core.audio_model.contract import load_audio_model
+    from multigen_core.audio_model.probe import faults
+
+    yield from faults(load_audio_model(folder))
+
+
+def _model_listens(folder: Path, experiment: Experiment) -> Iterator[str]:
+    from multigen_core.audio_model.probe import deafness
+
+    yield from deafness(folder / "curve.parquet", experiment.audio_model.least_mask_gain)
+
+
 def _episode_lengths(folder: Path, experiment: Experiment) -> Iterator[str]:
     from multigen_core.dataset.features import VIDEOS
     from multigen_core.dataset.lerobot import Shard
@@ -219,7 +232,11 @@ LAWS: dict[str, tuple[Law, ...]] = {
     ),
     "segmenter": (_WEIGHTS,),
     "masks": (Law("mask_per_clip", "Every clip has its mask video.", _mask_per_clip),),
-    "audio_model": (_WEIGHTS,),
+    "audio_model": (
+        _WEIGHTS,
+        Law("model_sounds", "The sound of a plain pour is finite, audible and not clipped.", _model_sounds),
+        Law("model_listens", "Held-out sounds fit their own masks better than those of others.", _model_listens),
+    ),
     "episodes": (
         Law("episode_lengths", "All curves and videos of an episode have its number of steps.", _episode_lengths),
         Law("nothing_touched", "Arm and pitcher touch neither cup, table nor each other.", _nothing_touched),

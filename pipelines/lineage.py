@@ -60,6 +60,11 @@ class Lineage:
     """Upstream first."""
     clips: tuple[Clip, ...]
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Address -> DVC md5 of every output that has one."""
+        return {origin.address: origin.md5 for origin in self.origins if origin.md5 is not None}
+
 
 def trace(root: Path, experiment: Experiment, dvc: Dvc, stage: str, partition: str | None) -> Lineage:
     """What the output of the stage rests on now, by dvc.lock, the journal and the catalogue of clips."""

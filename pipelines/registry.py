@@ -4,10 +4,11 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from multigen_core.experiment import Experiment
-from multigen_core.records import SAMPLE_RATE_HZ
+from multigen_core.records import SAMPLE_RATE_HZ, Json, Summary
 from multigen_core.stages import Stage
 from pipelines.resources.mlflow import StepRun
 
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "SERVED", "Served", "register", "version_at"]
+__all__ = [
+    "AUDIO",
+    "CHALLENGER",
+    "CHAMPION",
+    "POLICY",
+    "PREVIOUS",
+    "SERVED",
+    "Served",
+    "annotate",
+    "register",
+    "version_at",
+]
 
 AUDIO, POLICY = "multigen-audio", "multigen-policy"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -25,10 +37,22 @@ ORIGIN = {"dagster.run_id", "dagster.asset_key", "dagster.partition", "git_commi
 SERVING = Path(__file__).parent / "serving"
 
 
-def register(stage: Stage, partition: str | None, place: Path, run: StepRun, experiment: Experiment, md5: str) -> None:
+def register(
+    stage: Stage,
+    partition: str | None,
+    place: Path,
+    run: StepRun,
+    experiment: Experiment,
+    md5: str,
+    *,
+    trained_on: Mapping[str, str] = MappingProxyType({}),
+    summary: Mapping[str, Json] = MappingProxyType({}),
+) -> None:
     """Registers what the stage trained, if it trains a model that is served; the same weights give no second version.
 
-    The newest version of the ablation that ``champion.ablation`` names, and of the sound model, is the challenger.
+    ``trained_on`` (stage@partition -> DVC md5) and ``summary`` stay with the version: md5s and licences as tags, all
+    of it as metadata of the model. The newest version of the ablation that ``champion.ablation`` names, and of the
+    sound model, is the challenger.
     """
     served = SERVED.get(stage.name)
     if served is None:
@@ -37,10 +61,26 @@ def register(stage: Stage, partition: str | None, place: Path, run: StepRun, exp
     version = _known(run.client, served.name, identity)
     if version is None:
         origin = {name: value for name, value in run.client.get_run(run.run_id).data.tags.items() if name in ORIGIN}
-        version = _log(served, place, run, experiment, identity | origin)
+        papers = {f"trained_on.{name}": md5 for name, md5 in trained_on.items()}
+        papers |= {name: str(value) for name, value in summary.items() if name.startswith("licence")}
+        metadata = {"trained_on": dict(trained_on), "figures": dict(summary)}
+        version = _log(served, place, run, experiment, identity | origin | papers, metadata=metadata)
     if partition in (None, experiment.champion.ablation):
         run.client.set_registered_model_alias(served.name, CHALLENGER, version)
     run.tag("registered_model", f"{served.name}/{version}")
+
+
+def annotate(client: "MlflowClient", name: str, md5: str | None, figures: Summary) -> str | None:
+    """Writes figures that were measured later as tags ``figure.<name>`` of the version with these weights.
+
+    Returns the version; None when there is none.
+    """
+    version = None if md5 is None else _known(client, name, {"dvc_md5": md5})
+    if version is not None:
+        for key, value in figures.items():
+            if isinstance(value, int | float):
+                client.set_model_version_tag(name, version, f"figure.{key}", str(value))
+    return version
 
 
 def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
@@ -67,7 +107,15 @@ def _known(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str | 
     return None
 
 
-def _log(served: Served, place: Path, run: StepRun, experiment: Experiment, tags: Mapping[str, str]) -> str:
+def _log(
+    served: Served,
+    place: Path,
+    run: StepRun,
+    experiment: Experiment,
+    tags: Mapping[str, str],
+    *,
+    metadata: Mapping[str, object],
+) -> str:
     import mlflow
 
     with warnings.catch_warnings():
@@ -79,6 +127,7 @@ def _log(served: Served, place: Path, run: StepRun, experiment: Experiment, tags
             artifacts={"weights": str(place)},
             signature=served.signature(experiment),
             pip_requirements=["multigen"],
+            metadata=dict(metadata),
         )
     if run.client.search_registered_models(f"name = '{served.name}'") == []:
         run.client.create_registered_model(served.name)

@@ -89,8 +89,13 @@ def _make(
         md5 = dvc.commit(stage.name, partition)
         run.tag("dvc_md5", md5)
         if stage.name in registry.SERVED:
-            lineage.keep(lineage.trace(compute.folder, experiment, dvc, stage.name, partition), run)
-            registry.register(stage, partition, place, run, experiment, md5)
+            made_from = lineage.trace(compute.folder, experiment, dvc, stage.name, partition)
+            lineage.keep(made_from, run)
+            registry.register(
+                stage, partition, place, run, experiment, md5, trained_on=made_from.versions, summary=summary
+            )
+        if stage.name == "audio_report":
+            registry.annotate(run.client, registry.AUDIO, dvc.recorded("audio_model", None), summary)
         origin = {"dagster_run_id": context.run_id, "git_commit": tags["git_commit"]}
         extend_journal(compute.folder, name, origin | {"dvc_md5": md5, "mlflow_run_id": run.run_id})
     return _Made(partition, metadata | {"DVC md5": dg.MetadataValue.text(md5)}, verdicts, md5)

@@ -17,7 +17,7 @@ from multigen_core.media import read_flac, read_masks
 from multigen_core.progress import Progress
 from multigen_core.spectrogram import log_mel
 
-__all__ = ["TrainingClip", "fit_normaliser", "make_clip", "read_corpus"]
+__all__ = ["TrainingClip", "fit_normaliser", "licences_of", "make_clip", "read_corpus"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,12 @@ def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingCl
         corpus.append(clip)
         progress.update(len(corpus), len(catalogue), "clips read")
     return corpus
+
+
+def licences_of(clips: Path) -> str:
+    """Under which licences the catalogue's clips stand, and how many under each: what a model learned from."""
+    counts = read_catalogue(clips)["licence"].value_counts().sort_index()
+    return ", ".join(f"{licence} ({count} clips)" for licence, count in counts.items())
 
 
 def fit_normaliser(clips: Sequence[TrainingClip]) -> Normaliser:

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, read_corpus
+from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, licences_of, read_corpus
 from multigen_core.audio_model.pocket import (
     TOKEN_RATE_HZ,
     Normaliser,
@@ -214,10 +214,14 @@ def fit(
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
-    """Trains the model on the clips and their masks.
+    """Trains the model that ``audio_model.backend`` names on the clips and their masks.
 
     Raises UserError when no clip is left to train on.
     """
+    if experiment.audio_model.backend == "mmaudio":
+        from multigen_core.audio_model import mmaudio
+
+        return mmaudio.run(experiment, inputs, out, progress)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     corpus = read_corpus(inputs.one("clips"), inputs.one("masks"), progress)
     training = [clip for clip in corpus if clip.split == "train"]
@@ -232,6 +236,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         "clips": len(training),
         "clips_validation": len(corpus) - len(training),
         "clips_without_masks": sum(not clip.usable for clip in corpus),
+        "licences": licences_of(inputs.one("clips")),
         "parameters": sum(weight.numel() for weight in model.network.parameters()),
         "training_loss": round(float(last["training_loss"]), 5),
         "validation_loss": round(float(last["validation_loss"]), 5),

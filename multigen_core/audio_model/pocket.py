@@ -277,9 +277,14 @@ class PocketAudioModel:
         self.normaliser = normaliser
 
     def generate(
-        self, masks: Sequence[UInt8[np.ndarray, "T H W"]], *, fps: float, seeds: Sequence[int]
+        self,
+        masks: Sequence[UInt8[np.ndarray, "T H W"]],
+        *,
+        fps: float,
+        seeds: Sequence[int],
+        rgb: Sequence[UInt8[np.ndarray, "T H W 3"]] | None = None,
     ) -> list[Float32[np.ndarray, " S"]]:
-        """See :class:`multigen_core.audio_model.contract.AudioModel`."""
+        """See :class:`multigen_core.audio_model.contract.AudioModel`; ``rgb`` is not looked at."""
         return [self._one(pour, fps, seed) for pour, seed in zip(masks, seeds, strict=True)]
 
     def _one(self, masks: UInt8[np.ndarray, "T H W"], fps: float, seed: int) -> Float32[np.ndarray, " S"]:

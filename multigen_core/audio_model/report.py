@@ -6,6 +6,7 @@ another room: the ceiling). Synthesiser and scorer share one formula, so this sh
 whether it sounds real, the listening examples decide.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from multigen_core.acoustics.resonance import quarter_wave_hz
 from multigen_core.acoustics.synthesiser import TRAINING_SOUND_RANGES, draw_sound_scene, synthesise
 from multigen_core.audio_model import pictures
-from multigen_core.audio_model.contract import load_audio_model
+from multigen_core.audio_model.contract import CONFIG, load_audio_model
+from multigen_core.audio_model.listening_page import Hearing, Track, listening_page
 from multigen_core.audio_model.metrics import (
     PourTruth,
     band_sdr_db,
@@ -45,6 +47,13 @@ CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
 _SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "loudness_bias_db", "onset_lag_s", "lag_s")
 _EXAMPLES = 3
 """Episodes with a picture and sound files."""
+_HEARD = 10
+"""Episodes on the listening page."""
+_WORDS = {
+    "generated": "what the policy learns from",
+    "physical": "the reference",
+    "noise": "the baseline",
+}
 
 Waveform = Float32[np.ndarray, " S"]
 
@@ -60,6 +69,13 @@ class EpisodeSounds:
     noise: Waveform
     physical: tuple[Waveform, ...]
     """The reference first, then other rooms and seeds."""
+    rgb: UInt8[np.ndarray, "T H W 3"]
+    caption: str
+
+    @property
+    def heard(self) -> dict[str, Waveform]:
+        """What is put side by side, by name."""
+        return {"generated": self.generated[0], "physical": self.physical[0], "noise": self.noise}
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -83,8 +99,15 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     figures = _figures(table, sounds)
     write_json(out / "figures.json", figures)
     (out / "fidelity_and_diversity.png").write_bytes(pictures.fidelity_and_diversity(figures))
-    for one in sounds[:_EXAMPLES]:
-        _write_example(out, one)
+    hearings = []
+    for number, one in enumerate(sounds[:_HEARD]):
+        picture = pictures.spectrograms(one.heard, one.truth)
+        hearings.append(_hearing(one, picture))
+        if number < _EXAMPLES:
+            _write_example(out, one, picture)
+        progress.update(number + 1, min(len(sounds), _HEARD), "episodes put on the listening page")
+    backend = str(json.loads((inputs.one("audio_model") / CONFIG).read_text())["backend"])
+    (out / "index.html").write_text(listening_page(hearings, figures=figures, backend=backend))
     generated = figures.pop("generated")
     prefixed = {f"{condition}_{name}": value for condition, row in figures.items() for name, value in row.items()}
     return {"episodes": len(sounds), **generated, **prefixed}
@@ -124,7 +147,10 @@ def _gather(experiment: Experiment, inputs: "Inputs", progress: Progress) -> lis
     for shard, index in (places[place] for place in chosen):
         episode = dubbed[shard].episode(index)
         seeds = [seed_for(experiment, "audio_report", episode.episode_id, k) for k in range(params.seeds_per_episode)]
-        further = model.generate([episode.masks_amodal] * (len(seeds) - 1), fps=episode.rate_hz, seeds=seeds[1:])
+        count = len(seeds) - 1
+        further = model.generate(
+            [episode.masks_amodal] * count, fps=episode.rate_hz, seeds=seeds[1:], rgb=[episode.rgb] * count
+        )
         sounds.append(
             EpisodeSounds(
                 episode_id=episode.episode_id,
@@ -132,6 +158,8 @@ def _gather(experiment: Experiment, inputs: "Inputs", progress: Progress) -> lis
                 generated=(dubbed[shard].soundtrack(index).waveform, *further),
                 noise=noisy[shard].soundtrack(index).waveform,
                 physical=tuple(physical_sound(episode, seed=seed) for seed in seeds),
+                rgb=episode.rgb,
+                caption=_caption(episode),
             )
         )
         progress.update(len(sounds), len(chosen), "episodes sounded")
@@ -174,8 +202,20 @@ def _figures(table: pd.DataFrame, sounds: Sequence[EpisodeSounds]) -> dict[str, 
     return figures
 
 
-def _write_example(out: Path, one: EpisodeSounds) -> None:
-    heard = {"generated": one.generated[0], "physical": one.physical[0], "noise": one.noise}
-    for name, waveform in heard.items():
+def _caption(episode: Episode) -> str:
+    receiver, liquid = episode.receiver, episode.liquid.name.replace("_", " ")
+    return (
+        f"{liquid} into {receiver.name.replace('_', ' ')} ({'opaque' if receiver.opaque else 'clear'}, "
+        f"{receiver.capacity_ml:.0f} ml): {episode.poured_ml[-1]:.0f} of {episode.target_ml:.0f} ml"
+    )
+
+
+def _hearing(one: EpisodeSounds, picture: bytes) -> Hearing:
+    tracks = tuple(Track(name, _WORDS[name], waveform) for name, waveform in one.heard.items())
+    return Hearing(one.episode_id, one.caption, one.rgb, one.truth.rate_hz, tracks, picture)
+
+
+def _write_example(out: Path, one: EpisodeSounds, picture: bytes) -> None:
+    for name, waveform in one.heard.items():
         write_flac(out / f"{one.episode_id}-{name}.flac", waveform)
-    (out / f"{one.episode_id}-spectrograms.png").write_bytes(pictures.spectrograms(heard, one.truth))
+    (out / f"{one.episode_id}-spectrograms.png").write_bytes(picture)

@@ -1,20 +1,14 @@
 """One HTML file that needs nothing else: pictures, videos and sounds stand inside it as data."""
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from multigen_core.media import data_uri
+
 __all__ = ["data_uri", "file_uri", "render"]
-
-_TYPES = {".mp4": "video/mp4", ".flac": "audio/flac", ".png": "image/png"}
-
-
-def data_uri(content: bytes, suffix: str) -> str:
-    """The content as a ``data:`` address; ``suffix`` names its kind, for example ``.png``."""
-    return f"data:{_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def file_uri(path: Path) -> str:

@@ -40,7 +40,9 @@ def parts_of(experiment: Experiment, *, real_clips: int, clips: int) -> list[Par
     masks, lab = experiment.masks.provider, experiment.evaluation.lab
     rows.append(Part("masks", {"unet": "pocket U-Net", "sam2": "SAM 2.1"}[masks], masks == "unet"))
     backend = experiment.audio_model.backend
-    rows.append(Part("audio model", f"{backend} flow matching", backend == "pocket"))
+    variant = experiment.audio_model.mmaudio.variant
+    model = {"pocket": "pocket flow matching", "mmaudio": f"MMAudio {variant}, finetuned with masks"}[backend]
+    rows.append(Part("audio model", model, backend == "pocket"))
     rows.append(Part("lab", _LABS[lab], lab in EMULATED_LABS))
     engine = experiment.compute.engine
     rows.append(Part("engine", engine.replace("_", " "), engine in {"process_pool", "serial"}))

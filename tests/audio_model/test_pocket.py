@@ -19,6 +19,7 @@ from multigen_core.audio_model.pocket import (
     tokens_to_mel,
 )
 from multigen_core.errors import MissingInput
+from multigen_core.palette import colorize
 from multigen_core.spectrogram import MELS
 from tests.audio_model.synthetic import pour
 
@@ -61,7 +62,7 @@ def test_tokens_and_mel_invert_each_other() -> None:
     assert torch.equal(mel_to_tokens(mel)[1, 2, :MELS], mel[1, 4])
 
 
-@pytest.mark.parametrize("frames", [20, 33, 120])
+@pytest.mark.parametrize("frames", [20, 33, 120, 300])
 def test_any_length_gives_as_many_samples(masks: np.ndarray, frames: int) -> None:
     longer = np.resize(masks, (frames, *masks.shape[1:]))
     (waveform,) = _model().generate([longer], fps=10.0, seeds=[1])
@@ -78,6 +79,23 @@ def test_seed_decides_and_the_batch_does_not_matter(masks: np.ndarray) -> None:
     assert not np.array_equal(together[0], together[2])
 
 
+@pytest.mark.parametrize("seconds", [2, 30])
+def test_every_length_obeys_its_seed(masks: np.ndarray, seconds: int) -> None:
+    """The same seed gives the same samples, another seed another sound of about the same loudness."""
+    model = _model()
+    longer = np.resize(masks, (10 * seconds, *masks.shape[1:]))
+    first, again, other = (model.generate([longer], fps=10.0, seeds=[seed])[0] for seed in (4, 4, 5))
+    assert np.array_equal(first, again)
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.2
+    assert np.std(other) == pytest.approx(np.std(first), rel=0.5)
+
+
+def test_pictures_change_nothing(masks: np.ndarray) -> None:
+    model = _model()
+    seen, unseen = (model.generate([masks], fps=10.0, seeds=[4], rgb=rgb)[0] for rgb in ([colorize(masks)], None))
+    assert np.array_equal(seen, unseen)
+
+
 def test_saved_model_makes_the_same_sound(masks: np.ndarray, tmp_path: Path) -> None:
     model = _model()
     model.save(tmp_path)
@@ -89,8 +107,8 @@ def test_saved_model_makes_the_same_sound(masks: np.ndarray, tmp_path: Path) -> 
 def test_every_listed_backend_has_a_loader() -> None:
     import importlib
 
-    for place in BACKENDS.values():
-        module, function = place.split(":")
+    for backend in BACKENDS.values():
+        module, function = backend.load.split(":")
         assert callable(getattr(importlib.import_module(module), function))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from multigen_core import experiment as experiments
 from multigen_core.audio_model import report
+from multigen_core.audio_model.listening_page import LARGEST_BYTES
 from multigen_core.audio_model.metrics import onset_lag_s, pitch_error_octaves
 from multigen_core.dataset.lerobot import write_shard
 from multigen_core.progress import Silent
@@ -25,7 +26,14 @@ class PhysicsModel:
     def __init__(self, episodes: Sequence[Episode]) -> None:
         self._episodes = episodes
 
-    def generate(self, masks: Sequence[np.ndarray], *, fps: float, seeds: Sequence[int]) -> list[np.ndarray]:
+    def generate(
+        self,
+        masks: Sequence[np.ndarray],
+        *,
+        fps: float,
+        seeds: Sequence[int],
+        rgb: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:
         return [report.physical_sound(self._of(one), seed=seed) for one, seed in zip(masks, seeds, strict=True)]
 
     def _of(self, masks: np.ndarray) -> Episode:
@@ -62,6 +70,8 @@ def test_report_ranks_physics_before_noise(
     params = experiments.load(Path("params.yaml"))
     params = replace(params, audio_report=replace(params.audio_report, episodes=3, seeds_per_episode=2))
     folders = {name: (tmp_path / name,) for name in ("audiovisual", "noise_augmented", "audio_model")}
+    (tmp_path / "audio_model").mkdir()
+    (tmp_path / "audio_model" / "config.json").write_text('{"backend": "pocket"}')
     out = tmp_path / "out"
     out.mkdir()
     summary = report.run(params, Inputs(tmp_path, folders, None), out, Silent())
@@ -75,3 +85,8 @@ def test_report_ranks_physics_before_noise(
     assert set(json.loads((out / "figures.json").read_text())) == set(report.CONDITIONS)
     assert len(pd.read_parquet(out / "scores.parquet")) == 3 * len(report.CONDITIONS)
     assert len(list(out.glob("*.png"))) == 1 + 3 and len(list(out.glob("*.flac"))) == 9
+    page = (out / "index.html").read_text()
+    assert page.count("<video") == 3 * 3 and page.count("data:image/png") == 3
+    assert len(page) < LARGEST_BYTES
+    assert "http://" not in page and "https://" not in page
+    assert all(condition.replace("_", " ") in page for condition in report.CONDITIONS)

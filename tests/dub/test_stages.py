@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from multigen_core import experiment as experiments
+from multigen_core.audio_model.contract import Backend
 from multigen_core.dataset.lerobot import Shard, write_shard
 from multigen_core.dub import audiovisual, noise_augmented
 from multigen_core.experiment import Experiment
@@ -21,9 +22,19 @@ class ToneModel:
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
+        self.batches: list[int] = []
 
-    def generate(self, masks: Sequence[np.ndarray], *, fps: float, seeds: Sequence[int]) -> list[np.ndarray]:
+    def generate(
+        self,
+        masks: Sequence[np.ndarray],
+        *,
+        fps: float,
+        seeds: Sequence[int],
+        rgb: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:
+        assert rgb is None or [len(one) for one in rgb] == [len(one) for one in masks]
         self.seeds += seeds
+        self.batches.append(len(masks))
         return [
             (np.sin(np.arange(round(len(one) / fps * 16_000)) * 0.3) * np.mean(one == 3)).astype(np.float32)
             for one in masks
@@ -43,10 +54,18 @@ def inputs(tmp_path: Path) -> Inputs:
     return Inputs(tmp_path, {"episodes": (source,), "audio_model": (tmp_path / "model",)}, "000")
 
 
+@pytest.mark.parametrize(("at_once", "batches"), [(1, [1] * 6), (4, [4, 2])])
 def test_every_episode_gets_the_sound_of_its_own_amodal_masks(
-    experiment: Experiment, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment,
+    inputs: Inputs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    batches: list[int],
 ) -> None:
+    """One after the other, as for the pocket model, or many at once, as for MMAudio."""
     model = ToneModel()
+    monkeypatch.setattr(audiovisual, "backend_of", lambda folder: Backend("", at_once=at_once))
     monkeypatch.setattr(audiovisual, "_model", lambda folder: model)
     out = tmp_path / "audiovisual"
     out.mkdir()
@@ -60,6 +79,7 @@ def test_every_episode_gets_the_sound_of_its_own_amodal_masks(
         assert np.allclose(track.waveform, expected, atol=2e-4)
         assert np.array_equal(dubbed.episode(index).rgb, episode.rgb)
     assert len(set(model.seeds)) == 6
+    assert model.batches == batches
 
 
 def test_noise_has_nothing_to_do_with_the_pour(experiment: Experiment, inputs: Inputs, tmp_path: Path) -> None:

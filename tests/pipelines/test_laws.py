@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -12,6 +13,7 @@ from multigen_core.experiment import load
 from multigen_core.stages import STAGES, stage_named
 from pipelines import checks
 from pipelines.laws import LAWS, curve_violations, trial_violations
+from tests.audio_model.test_probe import model_of
 from tests.skeleton import REPOSITORY
 
 EXPERIMENT = load(REPOSITORY / "params.yaml")
@@ -108,6 +110,43 @@ def test_a_model_without_weights_is_noticed_unless_it_was_skipped(tmp_path: Path
         (tmp_path / "summary.json").write_text(summary)
         (verdict,) = checks.hold(stage_named("segmenter"), tmp_path, EXPERIMENT)
         assert verdict.passed is passes
+
+
+@pytest.mark.parametrize(
+    ("level", "losses", "broken_law", "sentence"),
+    [
+        (-2.0, (0.29, 0.31), None, ""),
+        (-7.0, (0.29, 0.31), "model_sounds", "silent"),
+        (3.0, (0.29, 0.31), "model_sounds", "clipped"),
+        (-2.0, (0.31, 0.31), "model_listens", "lower the held-out loss by 0.0 %"),
+    ],
+    ids=["good", "silent", "clipped", "deaf"],
+)
+def test_an_audio_model_that_must_not_be_used_is_refused(
+    tmp_path: Path, level: float, losses: tuple[float, float], broken_law: str | None, sentence: str
+) -> None:
+    """Its checks block: nothing is dubbed with it."""
+    model_of(level).save(tmp_path)
+    curve = {"step": [1.0], "validation_loss": [losses[0]], "validation_loss_shuffled": [losses[1]]}
+    pd.DataFrame(curve).to_parquet(tmp_path / "curve.parquet")
+    (tmp_path / "summary.json").write_text("{}")
+    verdicts = {
+        verdict.check_name: verdict for verdict in checks.hold(stage_named("audio_model"), tmp_path, EXPERIMENT)
+    }
+    assert [name for name, verdict in verdicts.items() if not verdict.passed] == ([broken_law] if broken_law else [])
+    if broken_law:
+        assert sentence in str(verdicts[broken_law].description)
+    assert all(spec.blocking for spec in checks.specs_of(stage_named("audio_model")))
+
+
+def test_an_audio_model_whose_sound_is_not_finite_is_refused(tmp_path: Path) -> None:
+    model_of(-2.0, broken=True).save(tmp_path)
+    curve = {"step": [1.0], "validation_loss": [0.29], "validation_loss_shuffled": [0.31]}
+    pd.DataFrame(curve).to_parquet(tmp_path / "curve.parquet")
+    (tmp_path / "summary.json").write_text("{}")
+    failed = [one for one in checks.hold(stage_named("audio_model"), tmp_path, EXPERIMENT) if not one.passed]
+    assert [verdict.check_name for verdict in failed] == ["finite_weights", "model_sounds"]
+    assert "not finite" in str(failed[1].description)
 
 
 def test_every_stage_with_data_has_a_law() -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from multigen_core.audio_model.probe import probe_masks
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Experiment
-from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at
+from multigen_core.stages import stage_named
+from pipelines.registry import AUDIO, CHALLENGER, CHAMPION, POLICY, PREVIOUS, annotate, register, version_at
 from pipelines.resources.mlflow import Mlflow
+from tests.audio_model.test_probe import model_of
 from tests.pipelines.contenders import judge, train, trial_off_by
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow 3.17 warns of its own dependencies' futures
@@ -84,6 +87,57 @@ def test_the_model_loads_by_alias_and_insists_on_its_signature(
     assert model.predict(batch).tolist() == [0.5, 0.5]
     with pytest.raises(mlflow.MlflowException, match="waveform"):
         model.predict(batch | {"waveform": np.zeros((2, samples - 1), np.float32)})
+
+
+def test_the_sound_model_says_what_it_learned_from_and_serves(
+    tracking: Mlflow, tmp_path: Path, experiment: Experiment
+) -> None:
+    """The real serving code on an untrained pocket model: masks in, sound out, and its papers with it."""
+    import mlflow
+
+    place = tmp_path / "models" / "audio"
+    place.mkdir(parents=True)
+    model_of(-2.0).save(place)
+    with tracking.step("audio_model", {}) as run:
+        register(
+            stage_named("audio_model"),
+            None,
+            place,
+            run,
+            experiment,
+            "weights-md5",
+            trained_on={"clips": "clips-md5", "masks": "masks-md5"},
+            summary={"licences": "MIT (160 clips)", "validation_loss": 0.29},
+        )
+    client = tracking.client()
+    version = version_at(client, AUDIO, CHALLENGER)
+    assert version is not None
+    assert {
+        "dvc_md5": "weights-md5",
+        "trained_on.clips": "clips-md5",
+        "trained_on.masks": "masks-md5",
+        "licences": "MIT (160 clips)",
+    }.items() <= version.tags.items()
+
+    figures = {"pitch_error_octaves": 0.117, "shuffled_pitch_error_octaves": 0.304, "episodes": 12, "words": "no"}
+    assert annotate(client, AUDIO, "weights-md5", figures) == str(version.version)
+    assert annotate(client, AUDIO, "other-md5", figures) is None and annotate(client, AUDIO, None, figures) is None
+    later = version_at(client, AUDIO, CHALLENGER)
+    assert later is not None and later.tags["figure.pitch_error_octaves"] == "0.117"
+    assert "figure.words" not in later.tags
+
+    address = f"models:/{AUDIO}@{CHALLENGER}"
+    metadata = mlflow.models.get_model_info(address).metadata
+    assert metadata["trained_on"] == {"clips": "clips-md5", "masks": "masks-md5"}
+    assert metadata["figures"]["validation_loss"] == 0.29
+    served_model = mlflow.pyfunc.load_model(address)
+    masks = np.stack([probe_masks(64)[:20]] * 2)
+    sounds = served_model.predict(masks, params={"seed": 3})
+    assert sounds.shape == (2, 32_000) and sounds.dtype == np.float32 and np.isfinite(sounds).all()
+    assert np.array_equal(sounds, served_model.predict(masks, params={"seed": 3}))
+    assert not np.array_equal(sounds[0], sounds[1])
+    with pytest.raises(mlflow.MlflowException):
+        served_model.predict(masks.astype(np.float32))
 
 
 @pytest.mark.usefixtures("served")
