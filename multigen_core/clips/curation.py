@@ -20,6 +20,7 @@ from multigen_core.acoustics.air_column import air_column_error_m
 from multigen_core.acoustics.pour_detection import PourInterval, find_pour
 from multigen_core.clips.catalogue import REASONS, write_catalogue, write_quarantine
 from multigen_core.clips.contract import Candidate, ClipSource, Media, Unavailable
+from multigen_core.clips.funnel import funnel_summary
 from multigen_core.clips.sources import configured_sources
 from multigen_core.compute import make_engine
 from multigen_core.errors import UserError
@@ -70,9 +71,9 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     splits = _splits(recordings, experiment)
     rows = [{**outcome.row, "split": splits[name]} for outcome, name in zip(kept, recordings, strict=True)]
     catalogue = write_catalogue(out, rows)
-    summary = _summary(catalogue, quarantine, [outcome.onset_error_s for outcome in kept])
-    summary["funnel"] = _funnel(sources, len(jobs), quarantine)
-    return summary
+    return _summary(catalogue, quarantine, [outcome.onset_error_s for outcome in kept]) | funnel_summary(
+        {source.name: source.funnel() for source in sources}, len(jobs), quarantine
+    )
 
 
 @dataclass(frozen=True)
@@ -261,31 +262,23 @@ def _splits(recordings: Sequence[str], experiment: Experiment) -> dict[str, str]
 
 def _summary(catalogue: pd.DataFrame, quarantine: pd.DataFrame, onset_errors_s: Sequence[float | None]) -> Summary:
     summary: Summary = {
+        "accepted": len(catalogue),
         "clips": len(catalogue),
         "seconds": float(catalogue["duration_s"].sum()),
         "hours": float(catalogue["duration_s"].sum() / 3600.0),
         "train": int((catalogue["split"] == "train").sum()),
         "validation": int((catalogue["split"] == "validation").sum()),
-        "quarantined": len(quarantine),
+        "rejected": len(quarantine),
+        "quarantined": {reason: int((quarantine["reason"] == reason).sum()) for reason in REASONS},
         "onset_s_median": float(catalogue["onset_s"].median()),
         "level_dbfs_median": float(catalogue["level_dbfs"].median()),
     }
     summary |= {f"clips_{source}": int(count) for source, count in Counter(catalogue["source"]).items()}
-    summary |= {f"quarantined_{reason}": int((quarantine["reason"] == reason).sum()) for reason in REASONS}
     measured_m = catalogue["air_column_error_m"].dropna()
     summary["air_column_error_m"] = float(measured_m.median()) if len(measured_m) else None
     known = [abs(error) for error in onset_errors_s if error is not None]
     summary["reference_onset_error_s_median"] = float(np.median(known)) if known else None
     return summary
-
-
-def _funnel(sources: Sequence[ClipSource], candidates: int, quarantine: pd.DataFrame) -> dict[str, Any]:
-    """How many are left after each step: first within the sources, then for every reason to be rejected."""
-    left, steps = candidates, {"candidates": candidates}
-    for reason in REASONS:
-        left -= int((quarantine["reason"] == reason).sum())
-        steps[f"without_{reason}"] = left
-    return {"sources": {source.name: source.funnel() for source in sources}, "steps": steps}
 
 
 def _level_dbfs(waveform: Float32[np.ndarray, " samples"]) -> float:

@@ -32,7 +32,7 @@ def test_every_pour_becomes_a_clip_of_full_length(stage: tuple[Path, Summary]) -
     out, summary = stage
     catalogue = read_catalogue(out)
     assert summary["clips_reference"] == COUNT
-    assert summary["quarantined"] == 0
+    assert summary["rejected"] == 0
     assert (catalogue["duration_s"] == 4.0).all()
     assert (catalogue["start_s"] == 0.0).all()
     assert set(catalogue["split"]) == {"train", "validation"}

@@ -87,6 +87,9 @@ def test_every_clip_gets_masks_of_its_size_and_truth_is_scored(
     quality = pd.read_parquet(out / annotation.QUALITY).set_index("clip_id")
     assert quality.loc["square", "iou_background"] >= 0.0 and pd.isna(quality.loc["wide", "iou_background"])
     assert summary["clips"] == 2 and summary["clips_scored"] == 1
+    iou = summary["iou"]
+    assert isinstance(iou, dict) and list(iou) == ["background", "pourer", "receiver", "liquid"]
+    assert iou["background"] == round(float(quality.loc["square", "iou_background"]), 4)
 
 
 def test_every_provider_of_params_is_listed() -> None:
