@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multigen_core.experiment import Experiment
-from multigen_core.records import SAMPLE_RATE_HZ
+from multigen_core.records import SAMPLE_RATE_HZ, Summary
 from multigen_core.stages import Stage
+from multigen_core.storage import read_summary
 from pipelines.resources.mlflow import StepRun
 
 if TYPE_CHECKING:
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["AUDIO", "CHALLENGER", "CHAMPION", "POLICY", "PREVIOUS", "SERVED", "Served", "register", "version_at"]
+__all__ = [
+    "AUDIO",
+    "CHALLENGER",
+    "CHAMPION",
+    "POLICY",
+    "PREVIOUS",
+    "SERVED",
+    "Served",
+    "licence_tags",
+    "register",
+    "version_at",
+]
 
 AUDIO, POLICY = "multigen-audio", "multigen-policy"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -32,6 +44,8 @@ def register(stage: Stage, partition: str | None, place: Path, run: StepRun, exp
     if served is None:
         return
     tags = {"dvc_md5": md5} | ({"ablation": partition} if partition else {})
+    if stage.name == "audio_model":
+        tags |= licence_tags(read_summary(place))
     version = _known(run.client, served.name, tags) or _log(served, place, run, experiment, tags)
     if partition in (None, experiment.champion.ablation):
         run.client.set_registered_model_alias(served.name, CHALLENGER, version)
@@ -46,6 +60,13 @@ def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion |
         return client.get_model_version_by_alias(name, alias)
     except MlflowException:
         return None
+
+
+def licence_tags(summary: Summary) -> dict[str, str]:
+    """What a sound model says about the clips it learned from."""
+    licences = summary["licences"]
+    assert isinstance(licences, list)
+    return {"licences": ", ".join(map(str, licences)), "non_commercial": "yes" if summary["non_commercial"] else "no"}
 
 
 @dataclass(frozen=True)

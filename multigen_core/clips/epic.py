@@ -4,6 +4,7 @@ Rows of verb class 9 ("pour") whose noun is a liquid, widened to the length of a
 candidate. Damen et al., "Rescaling Egocentric Vision", IJCV 2022; annotations and videos are CC BY-NC 4.0.
 """
 
+import csv
 import math
 import re
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ class EpicKitchens:
             "videos_here": sum(self._video(video_id) is not None for video_id, _, _ in merged),
         }
 
+    def recipe(self, candidate: Candidate) -> str | None:
+        return None
+
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         if candidate.source_id == _BROKEN_TABLE or candidate.stop_s is None:
             raise Unavailable("bad_annotation")
@@ -88,7 +92,15 @@ class EpicKitchens:
         start_s, stop_s = part_s or (0.0, None)
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", str(name)).strip("-") or "row"
         location = f"{video_id} {start_s:.2f}-{stop_s:.2f} s" if stop_s is not None else f"{name} in {video_id}"
-        return Candidate(f"epic-{readable}", str(video_id), location, LICENCE, start_s=start_s, stop_s=stop_s)
+        return Candidate(
+            clip_id=f"epic-{readable}",
+            source_id=str(video_id),
+            location=location,
+            licence=LICENCE,
+            start_s=start_s,
+            stop_s=stop_s,
+            recording_start_s=0.0,
+        )
 
     def _video(self, video_id: str) -> Path | None:
         return _videos_below(self.videos).get(video_id)
@@ -161,13 +173,23 @@ def _read_segments(path: Path, age: int) -> tuple[_Segment, ...] | None:
     """All rows; None when the file is no table or lacks a column. Raises MissingInput when it is not there."""
     _require_file("annotations", path)
     try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)[list(_COLUMNS)]
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError):
+        # Row by row: one with too few or too many cells must not move the others' cells, nor cost them their place.
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = [[row[name] or "" for name in _COLUMNS] for row in csv.DictReader(stream)]
+    except (KeyError, ValueError, csv.Error):
+        return None
+    if not rows and not _has_columns(path):
         return None
     return tuple(
         _Segment(narration_id, video_id, _seconds(start), _seconds(stop), verb_class, noun)
-        for narration_id, video_id, start, stop, verb_class, noun in rows.itertuples(index=False)
+        for narration_id, video_id, start, stop, verb_class, noun in rows
     )
+
+
+def _has_columns(path: Path) -> bool:
+    """Of a table without rows."""
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        return set(_COLUMNS) <= set(csv.DictReader(stream).fieldnames or ())
 
 
 @lru_cache(maxsize=2)
@@ -177,7 +199,7 @@ def _read_lengths_s(path: Path, age: int) -> dict[str, float]:
     try:
         info = pd.read_csv(path)
         return dict(zip(info["video_id"].astype(str), info["duration"].astype(float), strict=True))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError, ValueError) as error:
+    except (ValueError, KeyError) as error:
         raise MissingInput(
             f"clips.epic.video_info is {str(path)!r}, which has no columns video_id and duration: "
             "take EPIC_100_video_info.csv"

@@ -25,7 +25,7 @@ EXPERIMENT = small_experiment(sources=("reference",), reference_count=COUNT, siz
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
     out = tmp_path_factory.mktemp("clips")
-    return out, run(EXPERIMENT, inputs_at(out), out, Silent())
+    return out, run(EXPERIMENT, inputs_at(tmp_path_factory.mktemp("root")), out, Silent())
 
 
 def test_every_pour_becomes_a_clip_of_full_length(stage: tuple[Path, Summary]) -> None:

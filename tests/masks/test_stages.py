@@ -59,7 +59,8 @@ def test_segmenter_learns_the_classes_and_writes_a_model(
 
 
 def test_segmenter_is_skipped_for_another_provider(experiment: Experiment, tmp_path: Path) -> None:
-    other = replace(experiment, masks=replace(experiment.masks, provider="sam2"))
+    sam2 = replace(experiment.masks.sam2, automatic_prompts=False)
+    other = replace(experiment, masks=replace(experiment.masks, provider="sam2", sam2=sam2))
     summary = segmenter.run(other, Inputs(tmp_path, {}, None), tmp_path, Silent())
     assert summary == {"skipped": True, "provider": "sam2"}
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from multigen_core.records import Trial
 from multigen_core.stages import output_of, stage_named
 from pipelines import promotion
 from pipelines.project import STATE
-from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, SERVED, register, version_at
+from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, SERVED, licence_tags, register, version_at
 from pipelines.resources.mlflow import Mlflow
 from tests.skeleton import REPOSITORY
 
@@ -34,6 +34,12 @@ class Echo(PythonModel):
 mlflow.models.set_model(Echo())
 """
 """Stands in for the served policy, whose weights take a training to make."""
+
+
+def test_a_sound_model_carries_the_licences_of_its_clips() -> None:
+    tags = licence_tags({"licences": ["CC BY-NC 4.0", "MIT"], "non_commercial": True})
+    assert tags == {"licences": "CC BY-NC 4.0, MIT", "non_commercial": "yes"}
+    assert licence_tags({"licences": ["MIT"], "non_commercial": False})["non_commercial"] == "no"
 
 
 @pytest.fixture(scope="module")
