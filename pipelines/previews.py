@@ -29,7 +29,7 @@ PAGE_PICTURES = 2
 
 def figures(summary: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
     """The scalar figures of a summary, each named with its unit in brackets; a group's are ``group: figure``."""
-    shown = {}
+    shown: dict[str, dg.MetadataValue] = {}
     for name, value in summary.items():
         if isinstance(value, Mapping):
             shown |= {f"{_with_unit(name)}: {inner}": one for inner, one in figures(value).items()}

@@ -28,7 +28,7 @@ from multigen_core.storage import file_sha256
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["Sam2Provider", "open_sam2", "tiles_of"]
+__all__ = ["Sam2Provider", "load_builder", "open_sam2", "tiles_of"]
 
 _PAINTED_LAST = (Palette.POURER, Palette.RECEIVER, Palette.LIQUID)
 """Where objects overlap the later one is kept: liquid is seen through the receiver."""
@@ -185,8 +185,7 @@ def open_sam2(experiment: Experiment, inputs: "Inputs", clip_ids: Sequence[str])
         automatic = AutomaticPrompts(load_unet(inputs.one("segmenter")))
     else:
         require_prompts(inputs.root / params.prompts, prompts, clip_ids)
-    _load_torchvision()
-    build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
+    build = load_builder().build_sam2_video_predictor
     device = "cuda" if torch.cuda.is_available() else "cpu"
     predictor = build(params.model_config, ckpt_path=str(checkpoint), device=device)
     if importlib.util.find_spec("sam2._C") is None:
@@ -200,6 +199,16 @@ def _require_digest(checkpoint: Path, wanted: str) -> None:
             f"masks.sam2.checkpoint {str(checkpoint)!r} has sha256 {found}, not {wanted}: "
             "download it again, or correct masks.sam2.sha256 if this is the one you mean"
         )
+
+
+def load_builder() -> Any:
+    """The package's module ``build_sam``, beside the versions of hydra and torch that this project has."""
+    _load_torchvision()
+    hydra = importlib.import_module("hydra")
+    if not importlib.import_module("hydra.core.global_hydra").GlobalHydra.instance().is_initialized():
+        # Left to itself the package asks for hydra's behaviour of 1.2, which 1.4 refuses; DVC needs 1.4.
+        hydra.initialize_config_module("sam2")
+    return importlib.import_module("sam2.build_sam")
 
 
 def _load_torchvision() -> None:

@@ -18,7 +18,7 @@ from multigen_core import experiment as experiments
 from multigen_core.experiment import Experiment
 from multigen_core.masks.contract import open_provider
 from multigen_core.masks.prompts import Prompt, write_prompts
-from multigen_core.masks.sam2 import Sam2Provider, _load_torchvision
+from multigen_core.masks.sam2 import Sam2Provider, load_builder
 from multigen_core.masks.unet import PocketUNet, save_unet
 from multigen_core.stages import Inputs
 from multigen_core.storage import file_sha256
@@ -45,9 +45,7 @@ CLIP = "kitchen"
 @pytest.fixture
 def build(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The package's own builder, which makes micro networks."""
-    _load_torchvision()
-    from sam2 import build_sam
-
+    build_sam = load_builder()
     original = build_sam.build_sam2_video_predictor
 
     def micro(config: str, **options: Any) -> Any:
