@@ -14,7 +14,7 @@ from rich.table import Table
 
 from multigen_core.experiment import load
 
-BENCHMARKS = ("simulation", "sound", "acoustics", "decision", "robot")
+BENCHMARKS = ("simulation", "clips", "sound", "acoustics", "decision", "robot")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
 
 

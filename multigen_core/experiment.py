@@ -25,6 +25,7 @@ __all__ = [
     "Episodes",
     "Evaluation",
     "Experiment",
+    "Filters",
     "MMAudio",
     "Masks",
     "NoiseAugmented",
@@ -43,6 +44,7 @@ Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 EvenPixels = Annotated[int, Field(ge=32, multiple_of=16, strict=True)]
 Ablation = Literal["vision", "vision_audio", "vision_noise"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -106,6 +108,26 @@ class Epic:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Filters:
+    """Thresholds of the curation, on clips as they are kept; what each rejects is in the quarantine with its figure."""
+
+    min_level_dbfs: Annotated[float, Field(le=0)]
+    max_clipped: Share
+    """Samples at full scale."""
+    min_motion: NotNegative
+    """Range of the most moving 2 % of the picture, in levels of 255; 0 takes still images."""
+    min_continuity: Annotated[float, Field(ge=-1, le=1)]
+    """Correlation of neighbouring frames; -1 takes cut films."""
+    max_speech: Share
+    """Of the time; 1 takes every clip, as for music."""
+    max_music: Share
+    max_likeness: Share
+    """Of the fingerprints of two clips, 0.5 by chance; 1 takes copies."""
+    max_overlap: Share
+    """Of the shorter of two clips of one recording, in time."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Clips:
     """Which pours the audio model learns from."""
 
@@ -119,6 +141,9 @@ class Clips:
     size_px: EvenPixels
     """Clips are kept with this short side."""
     validation_fraction: Fraction
+    licences: tuple[str, ...]
+    """Those whose clips are taken, in any case of letters; empty takes all."""
+    filters: Filters
     youtube: YouTube
     epic: Epic
 
@@ -141,9 +166,15 @@ class Sam2:
     """Where the real mask provider finds its weights and prompts."""
 
     checkpoint: str
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{64})?$")]
+    """Of the checkpoint; empty: any file is taken."""
     model_config: str
     prompts: str
-    """YAML file: clip id -> points per object; see docs/going_real.md."""
+    """YAML file: clip id -> points or a box per object; see docs/going_real.md."""
+    automatic_prompts: bool
+    """Whether the pocket U-Net prompts what the file leaves out."""
+    tile_frames: Annotated[int, Field(ge=2, strict=True)]
+    """Frames in memory at once, 12.6 MB each."""
 
 
 @dataclass(frozen=True, config=_STRICT)

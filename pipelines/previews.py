@@ -28,10 +28,12 @@ PAGE_PICTURES = 2
 
 
 def figures(summary: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
-    """The scalar figures of a summary, each named with its unit in brackets."""
-    shown = {}
+    """The scalar figures of a summary, each named with its unit in brackets; a group's are ``group: figure``."""
+    shown: dict[str, dg.MetadataValue] = {}
     for name, value in summary.items():
-        if isinstance(value, bool | int | float | str):
+        if isinstance(value, Mapping):
+            shown |= {f"{_with_unit(name)}: {inner}": one for inner, one in figures(value).items()}
+        elif isinstance(value, bool | int | float | str):
             shown[_with_unit(name)] = dg.MetadataValue.bool(value) if isinstance(value, bool) else _plain(value)
     return shown
 
@@ -49,6 +51,8 @@ def pictures(stage: Stage, folder: Path, curves: Curves) -> dict[str, dg.Metadat
         strip = _frames_of(folder)
         if strip is not None:
             shown["frames"] = _markdown(_png(_image_plot(strip)))
+        if stage.name == "clips":
+            shown["funnel"] = _markdown(_funnel(folder))
     plots = sorted(folder.rglob("*.png"))[:PAGE_PICTURES]
     return shown | {path.stem: _markdown(path.read_bytes()) for path in plots}
 
@@ -125,6 +129,15 @@ def _episode_plot(folder: Path) -> "Figure":
         heard.set(xlabel="log-mel frame", ylabel="band")
     figure.tight_layout()
     return figure
+
+
+def _funnel(folder: Path) -> bytes:
+    """How many candidates each step of the clips stage kept."""
+    from multigen_core.clips.funnel import steps_of
+    from multigen_core.evaluation.figures import funnel
+    from multigen_core.storage import read_summary
+
+    return funnel(steps_of(read_summary(folder)))
 
 
 def _contact_sheet(folder: Path) -> "np.ndarray":

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from multigen_core.experiment import Experiment
-from multigen_core.records import SAMPLE_RATE_HZ, Json, Summary
+from multigen_core.records import SAMPLE_RATE_HZ, Json
 from multigen_core.stages import Stage
 from pipelines.resources.mlflow import StepRun
 
@@ -26,6 +26,7 @@ __all__ = [
     "SERVED",
     "Served",
     "annotate",
+    "licence_tags",
     "register",
     "version_at",
 ]
@@ -61,8 +62,7 @@ def register(
     version = _known(run.client, served.name, identity)
     if version is None:
         origin = {name: value for name, value in run.client.get_run(run.run_id).data.tags.items() if name in ORIGIN}
-        papers = {f"trained_on.{name}": md5 for name, md5 in trained_on.items()}
-        papers |= {name: str(value) for name, value in summary.items() if name.startswith("licence")}
+        papers = {f"trained_on.{name}": md5 for name, md5 in trained_on.items()} | licence_tags(summary)
         metadata = {"trained_on": dict(trained_on), "figures": dict(summary)}
         version = _log(served, place, run, experiment, identity | origin | papers, metadata=metadata)
     if partition in (None, experiment.champion.ablation):
@@ -70,7 +70,7 @@ def register(
     run.tag("registered_model", f"{served.name}/{version}")
 
 
-def annotate(client: "MlflowClient", name: str, md5: str | None, figures: Summary) -> str | None:
+def annotate(client: "MlflowClient", name: str, md5: str | None, figures: Mapping[str, Json]) -> str | None:
     """Writes figures that were measured later as tags ``figure.<name>`` of the version with these weights.
 
     Returns the version; None when there is none.
@@ -91,6 +91,14 @@ def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion |
         return client.get_model_version_by_alias(name, alias)
     except MlflowException:
         return None
+
+
+def licence_tags(summary: Mapping[str, Json]) -> dict[str, str]:
+    """What a sound model says about the clips it learned from; nothing for a model that heard none."""
+    licences = summary.get("licences")
+    if not isinstance(licences, list):
+        return {}
+    return {"licences": ", ".join(map(str, licences)), "non_commercial": "yes" if summary["non_commercial"] else "no"}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The clips as the pocket model is trained on them: log-mel tokens with the mask features of the same moments."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from multigen_core.media import read_flac, read_masks
 from multigen_core.progress import Progress
 from multigen_core.spectrogram import log_mel
 
-__all__ = ["TrainingClip", "fit_normaliser", "licences_of", "make_clip", "read_corpus"]
+__all__ = ["TrainingClip", "fit_normaliser", "is_non_commercial", "licences_of", "make_clip", "read_corpus"]
+
+_NON_COMMERCIAL = re.compile(r"\bNC\b|non.?commercial", re.I)
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,16 @@ def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingCl
     return corpus
 
 
-def licences_of(clips: Path) -> str:
-    """Under which licences the catalogue's clips stand, and how many under each: what a model learned from."""
-    counts = read_catalogue(clips)["licence"].value_counts().sort_index()
-    return ", ".join(f"{licence} ({count} clips)" for licence, count in counts.items())
+def licences_of(clips: Path, clip_ids: Sequence[str]) -> list[str]:
+    """The licences of these clips: what whoever uses a model trained on them must respect."""
+    catalogue = read_catalogue(clips)
+    chosen = catalogue.loc[catalogue["clip_id"].isin(list(clip_ids)), "licence"]
+    return sorted(set(chosen.astype(str)))
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Whether a licence forbids commercial use, as CC BY-NC does: then the model's use is bound by it too."""
+    return bool(_NON_COMMERCIAL.search(licence))
 
 
 def fit_normaliser(clips: Sequence[TrainingClip]) -> Normaliser:

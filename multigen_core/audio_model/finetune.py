@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, licences_of, read_corpus
+from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, is_non_commercial, licences_of, read_corpus
 from multigen_core.audio_model.pocket import (
     TOKEN_RATE_HZ,
     Normaliser,
@@ -231,12 +231,14 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     model.save(out)
     curve.to_parquet(out / CURVE)
     last = curve.iloc[-1]
+    licences = licences_of(inputs.one("clips"), [clip.clip_id for clip in training])
     return {
         "backend": experiment.audio_model.backend,
         "clips": len(training),
         "clips_validation": len(corpus) - len(training),
         "clips_without_masks": sum(not clip.usable for clip in corpus),
-        "licences": licences_of(inputs.one("clips")),
+        "licences": [*licences],
+        "non_commercial": any(is_non_commercial(licence) for licence in licences),
         "parameters": sum(weight.numel() for weight in model.network.parameters()),
         "training_loss": round(float(last["training_loss"]), 5),
         "validation_loss": round(float(last["validation_loss"]), 5),

@@ -195,11 +195,14 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     _save_settings(out, config, load_file(extraction.text)["text"])
     last = pd.read_parquet(out / CURVE).iloc[-1]
     windows = extraction.windows
+    heard = sorted({window.clip_id for window in windows if window.split == "train"})
     return {
         "backend": "mmaudio",
         "variant": params.variant,
-        "licences": f"MMAudio weights {LICENCE}, {licences_of(inputs.one('clips'))}",
-        "clips": len({window.clip_id for window in windows if window.split == "train"}),
+        "licences": sorted({LICENCE, *licences_of(inputs.one("clips"), heard)}),
+        # The published weights are, whatever the clips are.
+        "non_commercial": True,
+        "clips": len(heard),
         "clips_validation": len({window.clip_id for window in windows if window.split == "validation"}),
         "clips_without_masks": len({window.clip_id for window in windows if not window.usable}),
         "clips_too_short": extraction.clips_too_short,

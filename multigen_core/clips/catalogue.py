@@ -25,6 +25,7 @@ __all__ = [
 CATALOGUE = "catalogue.parquet"
 QUARANTINE = "quarantine.parquet"
 REASONS = (
+    "licence",
     "bad_annotation",
     "missing_video",
     "gone",
@@ -37,8 +38,21 @@ REASONS = (
     "no_sound",
     "too_short",
     "no_pour",
+    "too_quiet",
+    "clipped",
+    "still",
+    "cut",
+    "speech",
+    "music",
+    "duplicate",
 )
 """In the order in which a candidate meets them: first what a source cannot bring, then what cannot be used."""
+
+FIGURES = (
+    "too_short: seconds; no_pour, too_quiet: dBFS; clipped: share of samples; still: range of the picture in levels of "
+    "255; cut: correlation of neighbouring frames; speech, music: share of the time; duplicate: share of bits or time "
+    "in common; else empty"
+)
 
 
 def _times_agree(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -89,7 +103,7 @@ QuarantineSchema = pa.DataFrameSchema(
         "source": pa.Column(str),
         "path": pa.Column(str),
         "reason": pa.Column(str, pa.Check.isin(REASONS)),
-        "figure": pa.Column(float, nullable=True, description="seconds for too_short, dBFS for no_pour, else empty"),
+        "figure": pa.Column(float, nullable=True, description=FIGURES),
     },
     strict=True,
     ordered=True,

@@ -27,6 +27,9 @@ class Candidate:
     start_s: float = 0.0
     stop_s: float | None = None
     """The part of the recording in which to look for a pour; None is to its end."""
+    recording_start_s: float | None = None
+    """Where the file begins in the recording that ``source_id`` identifies, in whichever source; None when the id is
+    only a file's name, which another recording may have too."""
 
 
 class Unavailable(Exception):
@@ -83,6 +86,9 @@ class ClipSource(Protocol):
 
     def funnel(self) -> dict[str, int]:
         """How many there are after each step of :meth:`discover`, in order; the first is where it started from."""
+
+    def recipe(self, candidate: Candidate) -> str | None:
+        """What, with this project's code, decides a recording that :meth:`fetch` makes; None for one that exists."""
 
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         """Brings one recording here; ``folder`` is for files that must be made anew.

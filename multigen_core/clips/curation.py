@@ -2,42 +2,43 @@
 
 import hashlib
 import math
-import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt32
 
 from multigen_core import media
-from multigen_core.acoustics.air_column import air_column_error_m
-from multigen_core.acoustics.pour_detection import PourInterval, find_pour
 from multigen_core.clips.catalogue import REASONS, write_catalogue, write_quarantine
 from multigen_core.clips.contract import Candidate, ClipSource, Media, Unavailable
+from multigen_core.clips.cutting import Cut, Unusable, cut_around_pour, level_dbfs
+from multigen_core.clips.duplicates import HeardClip, repetitions
+from multigen_core.clips.filters import ClipFigures, fault_of, measure
+from multigen_core.clips.fingerprint import fingerprint
+from multigen_core.clips.finished_cuts import FinishedCuts, code_digest, digest_of
+from multigen_core.clips.funnel import funnel_summary
 from multigen_core.clips.sources import configured_sources
 from multigen_core.compute import make_engine
 from multigen_core.errors import UserError
-from multigen_core.experiment import Clips, Experiment
+from multigen_core.experiment import Clips, Experiment, Filters
 from multigen_core.progress import Progress
-from multigen_core.records import SAMPLE_RATE_HZ, Summary
+from multigen_core.records import Summary
 from multigen_core.storage import file_sha256
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["LEAD_S", "run"]
+__all__ = ["CUTS", "run"]
 
-LEAD_S = 0.5
-"""What is kept before the pour, where the recording has it."""
+CUTS = Path(".multigen/cuts")
+"""What a killed or an earlier run has cut already, below the project root."""
 _ONSET_FLOW_ML_S = 1.0
-_LEAST_DECODED = 0.8
-"""A file whose sound ends before this share of its length was cut off while it was copied."""
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -48,13 +49,14 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     (out / "media").mkdir()
     (out / "truth").mkdir()
     sources = configured_sources(experiment, inputs.root)
+    cuts = FinishedCuts(inputs.root / CUTS)
     jobs = [
-        _Job(source=source, candidate=candidate, clips=experiment.clips, out=out)
+        _Job(source=source, candidate=candidate, clips=experiment.clips, out=out, cuts=cuts)
         for source in sources
         for candidate in source.discover()
     ]
     engine = make_engine(experiment.compute.engine, experiment.compute.workers)
-    outcomes = engine.map(_curate, jobs, progress, "clips")
+    outcomes = _judged(engine.map(_curate, jobs, progress, "clips"), experiment.clips.filters, out)
     kept = [outcome for outcome in outcomes if isinstance(outcome, _Kept)]
     rejected = [outcome for outcome in outcomes if isinstance(outcome, _Rejected)]
     quarantine = write_quarantine(out, [outcome.row for outcome in rejected])
@@ -65,14 +67,14 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
             "put videos of pours with sound into clips.inbox or raise clips.reference_count"
         )
     for outcome in rejected:
-        progress.say(f"quarantine: {outcome.row['path']} ({outcome.row['reason']})")
-    recordings = [f"{outcome.row['source']}/{outcome.row['source_id']}" for outcome in kept]
-    splits = _splits(recordings, experiment)
-    rows = [{**outcome.row, "split": splits[name]} for outcome, name in zip(kept, recordings, strict=True)]
+        progress.say(f"quarantine: {outcome.row['path']!r} ({outcome.row['reason']})")
+    splits = _splits(_recordings(kept), experiment)
+    rows = [{**outcome.row, "split": splits[name]} for outcome, name in zip(kept, _recordings(kept), strict=True)]
     catalogue = write_catalogue(out, rows)
-    summary = _summary(catalogue, quarantine, [outcome.onset_error_s for outcome in kept])
-    summary["funnel"] = _funnel(sources, len(jobs), quarantine)
-    return summary
+    cuts.forget_others({outcome.cut for outcome in outcomes if outcome.cut})
+    return _summary(catalogue, quarantine, [outcome.onset_error_s for outcome in kept]) | funnel_summary(
+        {source.name: source.funnel() for source in sources}, len(jobs), quarantine
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class _Job:
     candidate: Candidate
     clips: Clips
     out: Path
+    cuts: FinishedCuts
 
 
 @dataclass(frozen=True)
@@ -89,127 +92,139 @@ class _Kept:
     """Of the catalogue, without its split."""
     onset_error_s: float | None
     """Heard less true onset; None without truth."""
+    location: str
+    """For the quarantine, where the clip may still end."""
+    figures: ClipFigures
+    heard: HeardClip
+    cut: str
+    """Name of its entry among the finished cuts."""
 
 
 @dataclass(frozen=True)
 class _Rejected:
     row: dict[str, Any]
+    cut: str = ""
+    """As above; empty for what no file decides."""
 
 
-class _Unusable(Exception):
-    """A recording that cannot become a clip."""
+def _judged(outcomes: Sequence["_Kept | _Rejected"], filters: Filters, out: Path) -> list["_Kept | _Rejected"]:
+    """The outcomes after the filters, in the same order; files of clips that are rejected here are removed."""
+    judged = list(outcomes)
+    for place, outcome in enumerate(judged):
+        if isinstance(outcome, _Kept) and (fault := fault_of(outcome.figures, filters)):
+            judged[place] = _withdrawn(outcome, *fault, out)
+    staying = [(place, outcome) for place, outcome in enumerate(judged) if isinstance(outcome, _Kept)]
+    for repetition in repetitions([outcome.heard for _, outcome in staying], filters):
+        place, outcome = staying[repetition.number]
+        judged[place] = _withdrawn(outcome, "duplicate", repetition.figure, out)
+    return judged
 
-    def __init__(self, reason: str, figure: float = math.nan) -> None:
-        super().__init__(reason)
-        self.reason, self.figure = reason, figure
+
+def _withdrawn(outcome: _Kept, reason: str, figure: float, out: Path) -> _Rejected:
+    for path in _files(out, outcome.row["clip_id"]):
+        path.unlink()
+    row = {"source": outcome.row["source"], "path": outcome.location, "reason": reason, "figure": figure}
+    return _Rejected(row, outcome.cut)
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """A clip in memory."""
+def _files(out: Path, clip_id: str) -> list[Path]:
+    """Of one clip, those that it has."""
+    places = (("media", "mp4"), ("media", "flac"), ("truth", "mp4"), ("truth", "parquet"))
+    paths = (out / folder / f"{clip_id}.{suffix}" for folder, suffix in places)
+    return [path for path in paths if path.is_file()]
 
-    frames: list[UInt8[np.ndarray, "H W 3"]]
-    waveform: Float32[np.ndarray, " samples"]
-    start_s: float
-    pour: PourInterval
-    """In the time of the recording."""
-    air_column_error_m: float
-    """Not a number where nobody measured the receiver."""
+
+def _recordings(kept: Sequence[_Kept]) -> list[str]:
+    """The recording of every clip as the splits name it: that of the first source that has it."""
+    first: dict[str, str] = {}
+    for outcome in kept:
+        first.setdefault(outcome.row["source_id"], f"{outcome.row['source']}/{outcome.row['source_id']}")
+    return [first[outcome.row["source_id"]] for outcome in kept]
 
 
 def _curate(job: _Job) -> _Kept | _Rejected:
-    """Fetches, cuts and writes one candidate."""
+    """Fetches, cuts, measures and writes one candidate, or finds that done."""
+    allowed = [licence.casefold() for licence in job.clips.licences]
+    if allowed and job.candidate.licence.casefold() not in allowed:
+        return _Rejected(_quarantine_row(job, "licence", math.nan))
+    recipe = job.source.recipe(job.candidate)
+    if recipe is not None and (done := _finished(job, name := _cut_name(job, recipe))):
+        return done
     with tempfile.TemporaryDirectory() as scratch:
         try:
             recording = job.source.fetch(job.candidate, Path(scratch))
-            cut = _cut(recording, job.candidate, job.clips)
         except Unavailable as problem:
-            return _rejected(job, problem.reason, math.nan)
-        except _Unusable as problem:
-            return _rejected(job, problem.reason, problem.figure)
-        return _write(job, recording, cut)
+            return _Rejected(_quarantine_row(job, problem.reason, math.nan))
+        try:
+            sha256 = file_sha256(recording.video)
+        except OSError:
+            return _Rejected(_quarantine_row(job, "not_decodable", math.nan))
+        if recipe is None:
+            name = _cut_name(job, sha256, recording.measured)
+            if done := _finished(job, name):
+                return done
+        try:
+            kept = _write(job, recording, cut_around_pour(recording, job.candidate, job.clips), sha256, name)
+        except Unusable as problem:
+            rejected = _Rejected(_quarantine_row(job, problem.reason, problem.figure), name)
+            job.cuts.keep(name, job.out, (), {"row": rejected.row})
+            return rejected
+    outcome = {"row": kept.row, "onset_error_s": kept.onset_error_s, "figures": asdict(kept.figures)}
+    files = _files(job.out, job.candidate.clip_id)
+    job.cuts.keep(name, job.out, files, outcome | {"words": kept.heard.words.tolist()})
+    return kept
 
 
-def _rejected(job: _Job, reason: str, figure: float) -> _Rejected:
-    path = os.fsencode(job.candidate.location).decode(errors="replace")
-    return _Rejected({"source": job.source.name, "path": path, "reason": reason, "figure": figure})
+def _cut_name(job: _Job, *content: object) -> str:
+    """A digest of everything that decides the clip."""
+    clips = job.clips
+    shape = (clips.length_s, clips.min_length_s, clips.fps, clips.size_px)
+    return digest_of(code_digest(), job.source.name, job.candidate, shape, *content)
 
 
-def _cut(recording: Media, candidate: Candidate, clips: Clips) -> _Cut:
-    """The part of the candidate around the beginning of its pour. Raises _Unusable."""
-    try:
-        info = media.probe(recording.video)
-        part_s = (candidate.start_s, candidate.stop_s)
-        waveform = media.read_sound(recording.sound or recording.video, start_s=part_s[0], stop_s=part_s[1])
-        if not info.has_video:
-            raise _Unusable("no_video")
-        if recording.sound is None and not info.has_sound:
-            raise _Unusable("no_sound")
-        sound_s = len(waveform) / SAMPLE_RATE_HZ
-        # A sound file of its own has the length of the clip; some recorders leave the duration out.
-        promised_s = sound_s
-        if info.duration_s > 0.0 and recording.sound is None:
-            promised_s = max(min(part_s[1] or info.duration_s, info.duration_s) - part_s[0], 0.0)
-        if sound_s < _LEAST_DECODED * promised_s:
-            raise _Unusable("not_decodable")
-        available_s = min(promised_s, sound_s)
-        if available_s < clips.min_length_s:
-            raise _Unusable("too_short", available_s)
-        pour = find_pour(waveform)
-        if pour is None:
-            raise _Unusable("no_pour", _level_dbfs(waveform))
-        start_s, count = _window(pour, available_s, clips)
-        frames = list(_resampled(recording.video, clips, start_s=part_s[0] + start_s, count=count))
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise _Unusable("not_decodable") from error
-    if len(frames) < count:
-        raise _Unusable("not_decodable")
-    samples = round(count / clips.fps * SAMPLE_RATE_HZ)
-    first = round(start_s * SAMPLE_RATE_HZ)
-    sound = waveform[first : first + samples]
-    in_recording = replace(pour, start_s=part_s[0] + pour.start_s, stop_s=part_s[0] + pour.stop_s)
-    return _Cut(
-        frames=frames,
-        waveform=np.pad(sound, (0, samples - len(sound))),
-        start_s=part_s[0] + start_s,
-        pour=in_recording,
-        air_column_error_m=_air_column_error_m(recording, waveform),
+def _finished(job: _Job, name: str) -> _Kept | _Rejected | None:
+    """What an earlier run made of the same candidate."""
+    outcome = job.cuts.take(name, job.out)
+    if outcome is None:
+        return None
+    if "words" not in outcome:
+        return _Rejected(outcome["row"], name)
+    return _Kept(
+        row=outcome["row"],
+        onset_error_s=outcome["onset_error_s"],
+        location=_readable_location(job),
+        figures=ClipFigures(**outcome["figures"]),
+        heard=_heard(job, outcome["row"], np.array(outcome["words"], np.uint32)),
+        cut=name,
     )
 
 
-def _air_column_error_m(recording: Media, waveform: Float32[np.ndarray, " samples"]) -> float:
-    measured = recording.measured
-    if measured is None:
-        return math.nan
-    return air_column_error_m(waveform, height_m=measured.height_m, radius_m=measured.radius_m)
+def _heard(job: _Job, row: dict[str, Any], words: UInt32[np.ndarray, " words"]) -> HeardClip:
+    begins_s = job.candidate.recording_start_s
+    return HeardClip(
+        recording=None if begins_s is None else job.candidate.source_id,
+        start_s=(begins_s or 0.0) + row["start_s"],
+        stop_s=(begins_s or 0.0) + row["end_s"],
+        words=words,
+    )
 
 
-def _window(pour: PourInterval, available_s: float, clips: Clips) -> tuple[float, int]:
-    """Start [s] and number of frames of the clip: LEAD_S before the pour, ``length_s`` or what there is."""
-    start_s = max(pour.start_s - LEAD_S, 0.0)
-    stop_s = min(start_s + clips.length_s, available_s)
-    start_s = max(stop_s - clips.length_s, 0.0)
-    count = int((stop_s - start_s) * clips.fps + 1e-6)
-    return start_s, count
+def _readable_location(job: _Job) -> str:
+    """A name may be no valid UTF-8."""
+    return job.candidate.location.encode(errors="replace").decode()
 
 
-def _resampled(video: Path, clips: Clips, *, start_s: float, count: int) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    """``count`` frames at the clips' rate with ``size_px`` as the short side and even sides."""
-    frames = media.read_video(video, fps=clips.fps, start_s=start_s, stop_s=start_s + count / clips.fps)
-    for pixels in frames:
-        height, width = pixels.shape[:2]
-        scale = clips.size_px / min(height, width)
-        new_width, new_height = (2 * max(1, round(side * scale / 2)) for side in (width, height))
-        if (new_width, new_height) == (width, height):
-            yield pixels
-            continue
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        yield frame.reformat(width=new_width, height=new_height, interpolation="AREA").to_ndarray(format="rgb24")
+def _quarantine_row(job: _Job, reason: str, figure: float) -> dict[str, Any]:
+    return {"source": job.source.name, "path": _readable_location(job), "reason": reason, "figure": figure}
 
 
-def _write(job: _Job, recording: Media, cut: _Cut) -> _Kept:
+def _write(job: _Job, recording: Media, cut: Cut, sha256: str, name: str) -> _Kept:
     clip_id, fps, out = job.candidate.clip_id, job.clips.fps, job.out
-    media.write_video(out / "media" / f"{clip_id}.mp4", cut.frames, fps=fps, sound=cut.waveform)
+    try:
+        media.write_video(out / "media" / f"{clip_id}.mp4", cut.frames, fps=fps, sound=cut.waveform)
+    except av.error.FFmpegError as error:  # pictures of a shape that no encoder takes
+        (out / "media" / f"{clip_id}.mp4").unlink(missing_ok=True)
+        raise Unusable("not_decodable") from error
     media.write_flac(out / "media" / f"{clip_id}.flac", cut.waveform)
     onset_error_s = None
     if recording.truth is not None:
@@ -233,12 +248,19 @@ def _write(job: _Job, recording: Media, cut: _Cut) -> _Kept:
         "height_px": height,
         "onset_s": max(cut.pour.start_s - cut.start_s, 0.0),
         "offset_s": min(cut.pour.stop_s - cut.start_s, duration_s),
-        "level_dbfs": _level_dbfs(cut.waveform),
+        "level_dbfs": level_dbfs(cut.waveform),
         "air_column_error_m": cut.air_column_error_m,
         "licence": job.candidate.licence,
-        "sha256": file_sha256(recording.video),
+        "sha256": sha256,
     }
-    return _Kept(row, onset_error_s)
+    return _Kept(
+        row=row,
+        onset_error_s=onset_error_s,
+        location=_readable_location(job),
+        figures=measure(cut.frames, cut.waveform, row["level_dbfs"]),
+        heard=_heard(job, row, fingerprint(cut.waveform)),
+        cut=name,
+    )
 
 
 def _true_onset_s(curves: pd.DataFrame) -> float:
@@ -261,32 +283,20 @@ def _splits(recordings: Sequence[str], experiment: Experiment) -> dict[str, str]
 
 def _summary(catalogue: pd.DataFrame, quarantine: pd.DataFrame, onset_errors_s: Sequence[float | None]) -> Summary:
     summary: Summary = {
+        "accepted": len(catalogue),
         "clips": len(catalogue),
         "seconds": float(catalogue["duration_s"].sum()),
         "hours": float(catalogue["duration_s"].sum() / 3600.0),
         "train": int((catalogue["split"] == "train").sum()),
         "validation": int((catalogue["split"] == "validation").sum()),
-        "quarantined": len(quarantine),
+        "rejected": len(quarantine),
+        "quarantined": {reason: int((quarantine["reason"] == reason).sum()) for reason in REASONS},
         "onset_s_median": float(catalogue["onset_s"].median()),
         "level_dbfs_median": float(catalogue["level_dbfs"].median()),
     }
     summary |= {f"clips_{source}": int(count) for source, count in Counter(catalogue["source"]).items()}
-    summary |= {f"quarantined_{reason}": int((quarantine["reason"] == reason).sum()) for reason in REASONS}
     measured_m = catalogue["air_column_error_m"].dropna()
     summary["air_column_error_m"] = float(measured_m.median()) if len(measured_m) else None
     known = [abs(error) for error in onset_errors_s if error is not None]
     summary["reference_onset_error_s_median"] = float(np.median(known)) if known else None
     return summary
-
-
-def _funnel(sources: Sequence[ClipSource], candidates: int, quarantine: pd.DataFrame) -> dict[str, Any]:
-    """How many are left after each step: first within the sources, then for every reason to be rejected."""
-    left, steps = candidates, {"candidates": candidates}
-    for reason in REASONS:
-        left -= int((quarantine["reason"] == reason).sum())
-        steps[f"without_{reason}"] = left
-    return {"sources": {source.name: source.funnel() for source in sources}, "steps": steps}
-
-
-def _level_dbfs(waveform: Float32[np.ndarray, " samples"]) -> float:
-    return float(min(10.0 * np.log10(np.mean(np.square(waveform, dtype=float)) + 1e-12), 0.0))

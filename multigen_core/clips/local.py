@@ -15,7 +15,7 @@ from multigen_core.experiment import Experiment
 __all__ = ["VIDEO_SUFFIXES", "LocalFolder"]
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
-_CUT_FROM_VIDEO = re.compile(r"(?P<video>.+)_\d+(\.\d+)?_\d+(\.\d+)?")
+_CUT_FROM_VIDEO = re.compile(r"(?P<video>.+)_(?P<start>\d+(\.\d+)?)_(?P<stop>\d+(\.\d+)?)", re.ASCII | re.DOTALL)
 _LONGEST_NAME = 48
 
 
@@ -42,6 +42,9 @@ class LocalFolder:
 
     def funnel(self) -> dict[str, int]:
         return {"videos": len(self.discover())}
+
+    def recipe(self, candidate: Candidate) -> str | None:
+        return None
 
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         video = self.inbox / candidate.location
@@ -71,6 +74,8 @@ def _candidate(path: Path) -> Candidate:
     """``path`` is relative to the inbox; the clip id ends with a digest of it, since two names may read alike."""
     stem = os.fsencode(path.stem).decode(errors="replace")  # a name may be no valid UTF-8
     cut = _CUT_FROM_VIDEO.fullmatch(stem)
+    if cut and not float(cut["start"]) < float(cut["stop"]):
+        cut = None  # a date and a time, as phones name their files
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
     readable = re.sub(r"[^A-Za-z0-9_]+", "-", stem).strip("-")[:_LONGEST_NAME]
     return Candidate(
@@ -78,4 +83,5 @@ def _candidate(path: Path) -> Candidate:
         source_id=cut["video"] if cut else stem,
         location=path.as_posix(),
         licence="unknown",
+        recording_start_s=float(cut["start"]) if cut else None,
     )

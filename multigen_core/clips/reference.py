@@ -55,6 +55,9 @@ class ReferenceClips:
     def funnel(self) -> dict[str, int]:
         return {"rendered": len(self.seeds)}
 
+    def recipe(self, candidate: Candidate) -> str | None:
+        return f"{self.seeds[int(candidate.location)]} {self.length_s} {self.fps} {self.size_px}"
+
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         seed = self.seeds[int(candidate.location)]
         setup = draw_setup(seed, _RANGES)

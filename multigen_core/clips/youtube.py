@@ -35,6 +35,8 @@ _OUTCOMES = (
     ),
 )
 """What the downloader's message says -> reason; these are final, anything else may be tried again."""
+_LONGEST_S = 1e6
+"""No video is longer than eleven days."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class YouTube:
         listed = self.discover()
         return {"listed": len(listed), "cached": sum(self._cached(one.source_id) is not None for one in listed)}
 
+    def recipe(self, candidate: Candidate) -> str | None:
+        return None
+
     def fetch(self, candidate: Candidate, folder: Path) -> Media:
         video_id = candidate.source_id
         if not _ID.fullmatch(video_id) or candidate.stop_s == 0.0:
@@ -94,9 +99,11 @@ class YouTube:
             if self.entries.suffix.lower() == ".csv":
                 with self.entries.open(newline="", encoding="utf-8") as stream:
                     return list(csv.DictReader(stream))
-            listed = YAML(typ="safe").load(self.entries.read_text())
-        except (YAMLError, UnicodeDecodeError, csv.Error) as error:
-            raise MissingInput(f"clips.youtube.entries {str(self.entries)!r} cannot be read: {error}") from error
+            listed = YAML(typ="safe").load(self.entries.read_text(encoding="utf-8"))
+        except (YAMLError, ValueError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+            # Values that look like a date or a number and are none end in plain errors of the YAML library.
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            raise MissingInput(f"clips.youtube.entries {str(self.entries)!r} cannot be read: {said}") from error
         if not isinstance(listed, list):
             raise MissingInput(
                 f"clips.youtube.entries {str(self.entries)!r} is no list: write one entry per line, - id: ..."
@@ -178,11 +185,19 @@ def _candidate(number: int, entry: Mapping[str, Any]) -> Candidate:
     try:
         start_s = float(entry.get("start_s") or 0.0)
         stop_s = float(entry["stop_s"]) if entry.get("stop_s") not in (None, "") else None
-        if not start_s >= 0.0 or (stop_s is not None and not stop_s > start_s):
+        if not 0.0 <= start_s < (_LONGEST_S if stop_s is None else min(stop_s, _LONGEST_S)):
             raise ValueError
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         start_s, stop_s = 0.0, 0.0
-    return Candidate(f"youtube-{number:05d}-{readable}", video_id, video_id, licence, start_s=start_s, stop_s=stop_s)
+    return Candidate(
+        clip_id=f"youtube-{number:05d}-{readable}",
+        source_id=video_id,
+        location=video_id,
+        licence=licence,
+        start_s=start_s,
+        stop_s=stop_s,
+        recording_start_s=0.0,
+    )
 
 
 def _require_downloader() -> None:

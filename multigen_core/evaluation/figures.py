@@ -24,6 +24,7 @@ __all__ = [
     "container_bars",
     "curves",
     "episodes_curve",
+    "funnel",
     "overlay_strip",
     "poured_against_target",
     "spectrogram",
@@ -173,6 +174,24 @@ def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: 
         axes.set_ylim(bottom=0.0)
         axes.grid()
         sheet.figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return sheet.png
+
+
+def funnel(steps: Sequence[tuple[str, int]]) -> bytes:
+    """Bars from top to bottom: how many are left after each step; steps that took none away are left out."""
+    ends = {0, len(steps) - 1}
+    shown = [step for k, step in enumerate(steps) if k in ends or step[1] != steps[k - 1][1]]
+    with _sheet(6.4, 0.5 + 0.32 * max(len(shown), 1)) as sheet:
+        axes = sheet.axes()
+        places = range(len(shown))
+        axes.barh(places, [kept for _, kept in shown], 0.7, color=_COLORS["vision"])
+        for place, (_, kept) in enumerate(shown):
+            axes.annotate(f"{kept:,}", (kept, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.set_yticks(places, [name.replace("_", " ") for name, _ in shown], fontsize=8)
+        axes.set_xlim(0.0, 1.12 * max([kept for _, kept in shown], default=0) + 1e-3)
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
     return sheet.png
 
 

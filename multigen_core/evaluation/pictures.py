@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from multigen_core.clips.funnel import steps_of
 from multigen_core.evaluation import figures
 from multigen_core.evaluation.comparison import Trials
 from multigen_core.evaluation.nmae import blind_trials, by_container, score
@@ -17,7 +18,7 @@ from multigen_core.storage import read_summary
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["Picture", "draw_learning_curves", "draw_result", "fidelity_and_diversity"]
+__all__ = ["Picture", "draw_funnels", "draw_learning_curves", "draw_result", "fidelity_and_diversity"]
 
 _CURVE = "curve.parquet"
 """In the folder of every trained model."""
@@ -62,6 +63,17 @@ def fidelity_and_diversity(audio_report: Path) -> Picture:
         data_uri(png, ".png"),
         "Figure 4a style: how near to the physical sound of the same episode, and how varied. Up and right is better.",
     )
+
+
+def draw_funnels(clips: Path, out: Path) -> list[Picture]:
+    """What the clips stage kept, and what the annotations of EPIC-KITCHENS held; also written to ``out``."""
+    summary = read_summary(clips)
+    captions = {
+        "funnel": "Candidates left after each reason for the quarantine",
+        "funnel_epic": "Segments of EPIC-KITCHENS left after each filter of their annotations",
+    }
+    drawn = {name: steps_of(summary, name) for name in captions}
+    return [_kept(name, figures.funnel(steps), captions[name], out) for name, steps in drawn.items() if steps]
 
 
 def draw_learning_curves(inputs: "Inputs", policies: Mapping[str, Path], out: Path) -> list[Picture]:

@@ -16,7 +16,7 @@ from multigen_core.evaluation.lineage import commit, stage_records, wall_seconds
 from multigen_core.evaluation.nmae import by_container, score
 from multigen_core.evaluation.page import render
 from multigen_core.evaluation.parts import EMULATED_LABS, parts_of
-from multigen_core.evaluation.pictures import draw_learning_curves, draw_result, fidelity_and_diversity
+from multigen_core.evaluation.pictures import draw_funnels, draw_learning_curves, draw_result, fidelity_and_diversity
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
@@ -68,6 +68,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
             "parts": parts,
             "figures": draw_result(trials, policies, AVERAGE_CAPACITY_ML, bootstrap, out / "figures"),
             "fidelity_and_diversity": fidelity_and_diversity(inputs.one("audio_report")),
+            "funnels": draw_funnels(inputs.one("clips"), out / "figures"),
             "learning_curves": draw_learning_curves(inputs, policies, out / "figures"),
             "trial_videos": trial_exhibits(folders),
             "dubbed": dubbed_exhibits(inputs.folders["audiovisual"], out / "media"),

@@ -147,6 +147,7 @@ def _record(
         return np.array(values, np.float32)
 
     poured = curve([step.poured_ml for step in steps])
+    level_m = curve([cup.level_at(1e-6 * min(float(ml), cup.capacity_ml)) for ml in poured])
     episode = Episode(
         episode_id=f"{trial.ablation}-{number:03d}",
         seed=number,
@@ -161,7 +162,8 @@ def _record(
         poured_ml=poured,
         spilled_ml=np.zeros_like(poured),
         flow_ml_s=np.diff(poured, prepend=poured[:1]) * np.float32(lab.rate_hz),
-        level_m=curve([cup.level_at(1e-6 * min(float(ml), cup.capacity_ml)) for ml in poured]),
+        level_m=level_m,
+        fall_height_m=curve([step.lip_height_m for step in steps]) - cup.wall_m - level_m,
         goal_fraction=planned.goal_fraction,
         receiver=cup,
         pitcher=lab.setup.pitcher,

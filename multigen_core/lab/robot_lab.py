@@ -37,6 +37,8 @@ class Step:
     joints_rad: Float32[np.ndarray, "7"]
     action: Float32[np.ndarray, "3"]
     tilt_rad: float
+    lip_height_m: float
+    """Of the pouring lip above the table."""
     poured_ml: float
     """Estimated."""
 
@@ -97,6 +99,7 @@ class RobotLab:
                 joints_rad=self._posture.astype(np.float32),
                 action=np.array(action, np.float32),
                 tilt_rad=self._tilt_rad,
+                lip_height_m=float(self._body.points_m(self._posture)["rim"][2]),
                 poured_ml=self._poured_ml,
             )
         )

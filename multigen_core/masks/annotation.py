@@ -45,14 +45,13 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         progress.update(len(rows), len(catalogue), "clips masked")
     table = pd.DataFrame(rows)
     table.to_parquet(out / QUALITY)
-    names = [f"iou_{label.name.lower()}" for label in Palette]
-    means = table[names].astype(float).mean()
+    means = {label.name.lower(): table[f"iou_{label.name.lower()}"].astype(float).mean() for label in Palette}
     return {
         "provider": experiment.masks.provider,
         "clips": len(table),
         "clips_usable": int(table["usable"].sum()),
-        "clips_scored": int(table[names[0]].notna().sum()),
-        **{name: None if np.isnan(means[name]) else round(float(means[name]), 4) for name in names},
+        "clips_scored": int(table["iou_background"].notna().sum()),
+        "iou": {name: None if np.isnan(mean) else round(float(mean), 4) for name, mean in means.items()},
     }
 
 

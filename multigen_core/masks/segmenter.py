@@ -37,10 +37,11 @@ _CLASS_WEIGHTS = (0.7, 1.0, 1.5, 1.5)
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
-    """Trains the U-Net and scores it on scenes it has not seen; writes nothing when another provider draws masks."""
-    if experiment.masks.provider != "unet":
-        progress.say(f"skipped: masks.provider is {experiment.masks.provider}")
-        return {"skipped": True, "provider": experiment.masks.provider}
+    """Trains the U-Net and scores it on scenes it has not seen; writes nothing when nobody has a use for it."""
+    masks = experiment.masks
+    if masks.provider != "unet" and not masks.sam2.automatic_prompts:
+        progress.say(f"skipped: masks.provider is {masks.provider}, which gets no automatic prompts")
+        return {"skipped": True, "provider": masks.provider}
     params = experiment.segmenter
     scenes = -(-params.frames // _FRAMES_PER_SCENE)
     items = [
@@ -68,7 +69,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     scores = intersection_over_union(predicted, np.concatenate([scene.masks for scene in rendered[-held_out:]]))
     return {
         "skipped": False,
-        "provider": "unet",
+        "provider": masks.provider,
         "frames": sum(len(scene.rgb) for scene in training),
         "frames_validation": len(images),
         "parameters": sum(weight.numel() for weight in network.parameters()),

@@ -103,14 +103,14 @@ def test_stage_writes_a_model_that_loads(tmp_path: Path, monkeypatch: pytest.Mon
         write_masks(masks / f"{name}.mp4", drawn.masks, fps=10.0)
     pd.DataFrame({"clip_id": names, "usable": [True, False, True]}).to_parquet(masks / "quality.parquet")
     catalogue = pd.DataFrame({"clip_id": names, "fps": 10.0, "split": ["train", "train", "validation"]})
-    catalogue["licence"] = ["MIT", "unknown", "MIT"]
+    catalogue["licence"] = ["MIT", "CC BY-NC 4.0", "unknown"]
     monkeypatch.setattr("multigen_core.audio_model.corpus.read_catalogue", lambda folder: catalogue)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0})
     params = replace(experiments.load(Path("params.yaml")), audio_model=replace(PARAMS, steps=3))
     inputs = Inputs(tmp_path, {"clips": (clips,), "masks": (masks,)}, None)
     summary = run(params, inputs, out, Silent())
     assert (summary["clips"], summary["clips_validation"], summary["clips_without_masks"]) == (2, 1, 1)
-    assert summary["licences"] == "MIT (2 clips), unknown (1 clips)"
+    assert (summary["licences"], summary["non_commercial"]) == (["CC BY-NC 4.0", "MIT"], True)
     (waveform,) = load_audio_model(out).generate([drawn.masks], fps=10.0, seeds=[0])
     assert waveform.shape == (32_000,)
 

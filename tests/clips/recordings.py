@@ -40,9 +40,12 @@ def pour_sound(seed: int = 0) -> Float32[np.ndarray, " samples"]:
 
 
 def frames(seconds: float, *, width: int = 64, height: int = 48, fps: float = 25.0) -> list[UInt8[np.ndarray, "H W 3"]]:
-    """Dark pictures until the pour starts, bright ones from then on."""
+    """Dark pictures until the pour starts, bright ones from then on; something small moves along the bottom."""
     times_s = np.arange(round(seconds * fps)) / fps
-    return [np.full((height, width, 3), 200 if t >= POUR_START_S - 1e-6 else 40, np.uint8) for t in times_s]
+    taken = [np.full((height, width, 3), 200 if t >= POUR_START_S - 1e-6 else 40, np.uint8) for t in times_s]
+    for k, pixels in enumerate(taken):
+        pixels[-height // 6 :, k * (width - 8) // max(len(taken), 1) :][:, :8] = 120
+    return taken
 
 
 def write_pour(path: Path, *, width: int = 64, height: int = 48, seed: int = 0) -> None:

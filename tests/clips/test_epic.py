@@ -13,6 +13,7 @@ from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.clips.contract import Unavailable
 from multigen_core.clips.curation import run
 from multigen_core.clips.epic import EpicKitchens
+from multigen_core.clips.funnel import steps_of
 from multigen_core.errors import MissingInput
 from multigen_core.media import write_video
 from multigen_core.progress import Silent
@@ -67,7 +68,8 @@ def test_a_clip_is_cut_from_where_the_annotation_points(tmp_path: Path) -> None:
     (row,) = read_catalogue(out).to_dict("records")
     assert row["start_s"] + row["onset_s"] == pytest.approx(20.0 + POUR_START_S, abs=0.2)
     assert (row["source_id"], row["licence"]) == ("P01_01", "CC BY-NC 4.0")
-    assert summary["funnel"]["sources"]["epic"]["videos_here"] == 1  # type: ignore[index,call-overload]
+    assert dict(steps_of(summary, "funnel_epic"))["videos_here"] == 1
+    assert summary["epic_pour_segments"] == 1
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,29 @@ def test_a_video_id_cannot_leave_the_folder(tmp_path: Path, video_id: str) -> No
     assert one.clip_id.replace("-", "").replace("_", "").isalnum()
     with pytest.raises(Unavailable, match="missing_video"):
         epic.fetch(one, tmp_path)
+
+
+def test_the_folder_is_walked_once_and_the_table_joined_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f"n{k},P01_{k:02d},00:00:21.00,00:00:25.00,9,water\n" for k in range(1, 60))
+    epic = source(tmp_path, rows)
+    for k in range(1, 60):
+        (epic.videos / f"P{k:02d}").mkdir(parents=True)
+        (epic.videos / f"P{k:02d}" / f"P01_{k:02d}.MP4").touch()
+    walks, widened = [], []
+    walk, widen = Path.rglob, EpicKitchens._widened
+    monkeypatch.setattr(Path, "rglob", lambda self, pattern: walks.append(self) or walk(self, pattern))
+    monkeypatch.setattr(EpicKitchens, "_widened", lambda self, *row: widened.append(row) or widen(self, *row))
+    found = [epic.fetch(one, tmp_path).video for one in epic.discover()]
+    assert epic.funnel()["videos_here"] == len(set(found)) == 59
+    assert len(walks) == 1 and len(widened) == 59
+
+
+def test_a_table_that_changed_is_read_anew(tmp_path: Path) -> None:
+    epic = source(tmp_path, "a,P01_01,00:00:21.00,00:00:25.00,9,water\n")
+    assert len(epic.discover()) == 1
+    epic = source(tmp_path, "a,P01_01,00:00:21.00,00:00:25.00,9,water\nb,P02_01,00:00:01.00,00:00:02.00,9,oil\n")
+    os.utime(epic.annotations, ns=(1, 1))  # whatever the clock's resolution
+    assert len(epic.discover()) == 2
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:

@@ -25,14 +25,14 @@ EXPERIMENT = small_experiment(sources=("reference",), reference_count=COUNT, siz
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
     out = tmp_path_factory.mktemp("clips")
-    return out, run(EXPERIMENT, inputs_at(out), out, Silent())
+    return out, run(EXPERIMENT, inputs_at(tmp_path_factory.mktemp("root")), out, Silent())
 
 
 def test_every_pour_becomes_a_clip_of_full_length(stage: tuple[Path, Summary]) -> None:
     out, summary = stage
     catalogue = read_catalogue(out)
     assert summary["clips_reference"] == COUNT
-    assert summary["quarantined"] == 0
+    assert summary["rejected"] == 0
     assert (catalogue["duration_s"] == 4.0).all()
     assert (catalogue["start_s"] == 0.0).all()
     assert set(catalogue["split"]) == {"train", "validation"}

@@ -1,6 +1,6 @@
 """Outputs of every stage that the report reads, made up in a few files, with manifests as the real ones have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +64,12 @@ def made_up_trials(params: Experiment, ablation: str, *, spread: float, seed: in
 
 def made_up_run(root: Path, params: Experiment) -> None:
     """Fills ``root`` as the stages would."""
-    _finish(root, "clips", None, {}, _clips)
+    steps = [
+        {"step": "candidates", "kept": 3},
+        {"step": "without_no_sound", "kept": 2},
+        {"step": "accepted", "kept": 2},
+    ]
+    _finish(root, "clips", None, {"funnel": steps}, _clips)
     _finish(root, "masks", None, {}, _masks)
     _finish(root, "audio_model", None, {}, _audio_model)
     _finish(root, "audiovisual", "000", {}, _audiovisual)
@@ -76,7 +81,7 @@ def made_up_run(root: Path, params: Experiment) -> None:
 
 
 def _finish(
-    root: Path, stage: str, partition: str | None, summary: dict[str, float], fill: Callable[[Path], None]
+    root: Path, stage: str, partition: str | None, summary: Mapping[str, object], fill: Callable[[Path], None]
 ) -> None:
     with output_folder(root / output_of(stage_named(stage), partition)) as folder:
         fill(folder)

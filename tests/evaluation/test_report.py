@@ -90,6 +90,7 @@ def test_the_page_shows_every_part(reported: tuple[Path, Summary], params: Exper
         "real recording",
         "embedded: rendered",
         "silent.mp4",
+        "Candidates left after each reason",
         "no sound",
         "abc123.dir",
         "audiovisual@000",
@@ -107,7 +108,8 @@ def test_names_from_outside_are_escaped(reported: tuple[Path, Summary]) -> None:
 
 def test_plots_are_kept_as_files(reported: tuple[Path, Summary]) -> None:
     names = {path.stem for path in (reported[0] / "figures").glob("*.png")}
-    assert {"container_bars", "episodes_curve", "poured_against_target", "audio_model_loss"} <= names
+    assert {"container_bars", "episodes_curve", "poured_against_target", "audio_model_loss", "funnel"} <= names
+    assert "funnel_epic" not in names  # the made-up run has no such source
 
 
 def test_the_commit_is_read_from_git(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def test_segmenter_learns_the_classes_and_writes_a_model(
 
 
 def test_segmenter_is_skipped_for_another_provider(experiment: Experiment, tmp_path: Path) -> None:
-    other = replace(experiment, masks=replace(experiment.masks, provider="sam2"))
+    sam2 = replace(experiment.masks.sam2, automatic_prompts=False)
+    other = replace(experiment, masks=replace(experiment.masks, provider="sam2", sam2=sam2))
     summary = segmenter.run(other, Inputs(tmp_path, {}, None), tmp_path, Silent())
     assert summary == {"skipped": True, "provider": "sam2"}
     assert not list(tmp_path.iterdir())
@@ -87,6 +88,9 @@ def test_every_clip_gets_masks_of_its_size_and_truth_is_scored(
     quality = pd.read_parquet(out / annotation.QUALITY).set_index("clip_id")
     assert quality.loc["square", "iou_background"] >= 0.0 and pd.isna(quality.loc["wide", "iou_background"])
     assert summary["clips"] == 2 and summary["clips_scored"] == 1
+    iou = summary["iou"]
+    assert isinstance(iou, dict) and list(iou) == ["background", "pourer", "receiver", "liquid"]
+    assert iou["background"] == round(float(quality.loc["square", "iou_background"]), 4)
 
 
 def test_every_provider_of_params_is_listed() -> None:

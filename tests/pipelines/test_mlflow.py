@@ -9,12 +9,28 @@ from multigen_core.audio_model.probe import probe_masks
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Experiment
 from multigen_core.stages import stage_named
-from pipelines.registry import AUDIO, CHALLENGER, CHAMPION, POLICY, PREVIOUS, annotate, register, version_at
+from pipelines.registry import (
+    AUDIO,
+    CHALLENGER,
+    CHAMPION,
+    POLICY,
+    PREVIOUS,
+    annotate,
+    licence_tags,
+    register,
+    version_at,
+)
 from pipelines.resources.mlflow import Mlflow
 from tests.audio_model.test_probe import model_of
 from tests.pipelines.contenders import judge, train, trial_off_by
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow 3.17 warns of its own dependencies' futures
+
+
+def test_a_sound_model_carries_the_licences_of_its_clips() -> None:
+    tags = licence_tags({"licences": ["CC BY-NC 4.0", "MIT"], "non_commercial": True})
+    assert tags == {"licences": "CC BY-NC 4.0, MIT", "non_commercial": "yes"}
+    assert licence_tags({"licences": ["MIT"], "non_commercial": False})["non_commercial"] == "no"
 
 
 def test_a_step_is_one_run_with_its_params_figures_curve_and_tags(tracking: Mlflow) -> None:
@@ -107,7 +123,7 @@ def test_the_sound_model_says_what_it_learned_from_and_serves(
             experiment,
             "weights-md5",
             trained_on={"clips": "clips-md5", "masks": "masks-md5"},
-            summary={"licences": "MIT (160 clips)", "validation_loss": 0.29},
+            summary={"licences": ["MIT"], "non_commercial": False, "validation_loss": 0.29},
         )
     client = tracking.client()
     version = version_at(client, AUDIO, CHALLENGER)
@@ -116,7 +132,8 @@ def test_the_sound_model_says_what_it_learned_from_and_serves(
         "dvc_md5": "weights-md5",
         "trained_on.clips": "clips-md5",
         "trained_on.masks": "masks-md5",
-        "licences": "MIT (160 clips)",
+        "licences": "MIT",
+        "non_commercial": "no",
     }.items() <= version.tags.items()
 
     figures = {"pitch_error_octaves": 0.117, "shuffled_pitch_error_octaves": 0.304, "episodes": 12, "words": "no"}
