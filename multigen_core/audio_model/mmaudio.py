@@ -199,7 +199,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     return {
         "backend": "mmaudio",
         "variant": params.variant,
-        "licences": sorted({LICENCE, *licences_of(inputs.one("clips"), heard)}),
+        "licences": [*sorted({LICENCE, *licences_of(inputs.one("clips"), heard)})],
         # The published weights are, whatever the clips are.
         "non_commercial": True,
         "clips": len(heard),
