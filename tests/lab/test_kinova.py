@@ -272,6 +272,16 @@ def test_the_arm_stops_when_the_program_that_uses_the_driver_dies(
             parent.stdout.close()
 
 
+def test_sessions_live_while_nothing_moves(arm: KinovaArm) -> None:
+    """Two seconds without a word would close the connection."""
+    time.sleep(3.0)
+    arm.begin(SETUP)
+    time.sleep(3.0)
+    arm.end()
+    time.sleep(3.0)
+    assert arm.home() < math.radians(1.0)
+
+
 def test_home_and_gripper(emulator: EmulatorProcess, arm: KinovaArm) -> None:
     arm.begin(SETUP)
     assert arm.home() < math.radians(1.0)
