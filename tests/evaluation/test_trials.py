@@ -73,6 +73,7 @@ def test_the_blind_reference_knows_the_training_cups_only() -> None:
 
 
 def test_the_same_evaluation_runs_with_the_arm_at_the_other_end_of_a_wire(params: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
     untrained_diffusion(True).save(tmp_path / "policy")
     wired = replace(params, evaluation=replace(params.evaluation, lab="gen3_emulator", trials=1))
     (tmp_path / "out").mkdir()
