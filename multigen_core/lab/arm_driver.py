@@ -117,6 +117,7 @@ class _Driver:
         self._joints = 7
         self._faulty = False
         self._unanswered = 0
+        self._idled = 0
         self._history: deque[tuple[float, float, Float[np.ndarray, 7]]] = deque()
         """(from, until, speeds) of the last second."""
         self._commands: dict[str, Callable[..., Any]] = {
@@ -285,6 +286,7 @@ class _Driver:
             if time.monotonic() > stop_s:
                 self._link.stop()
                 raise UserError(f"the arm did not reach its posture within {_REACH_LIMIT_S:.0f} s")
+            self._look()
             time.sleep(0.05)
         time.sleep(0.15)
         self._look()
@@ -296,9 +298,7 @@ class _Driver:
         """Look, plan, check, command, write down."""
         servo = self._servo
         if servo is None:
-            # Keeps the sessions alive; what is wrong now is told when it matters.
-            with contextlib.suppress(LinkBroken, LinkRefused):
-                self._look()
+            self._idle()
             return
         gate = servo.gate
         now_s = time.monotonic()
@@ -325,6 +325,23 @@ class _Driver:
                 fault=verdict.fault,
             )
         )
+
+    def _idle(self) -> None:
+        """Keeps both sessions alive, and replaces a link that broke while nothing moved."""
+        self._idled += 1
+        try:
+            self._look()
+            if self._idled % _STATE_EVERY == 0:
+                self._link.is_ready()
+        except LinkRefused:
+            self._faulty = True
+        except LinkBroken as error:
+            if error.gone:
+                self._link.close()
+                # What cannot be reached now is told when it is asked for.
+                with contextlib.suppress(UserError, LinkBroken, LinkRefused):
+                    self._link = open_link(self._address)
+                    self._link.take_control()
 
     def _ask(self, servo: _Servo) -> None:
         """Feedback every cycle, the arm's state now and then."""

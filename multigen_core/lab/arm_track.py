@@ -75,7 +75,7 @@ class Track:
         return next(iter(self.since(self.count() - 1)), None) if self.count() else None
 
     def _rows(self) -> Float[np.ndarray, "rows width"]:
-        return np.frombuffer(self._cells, np.float64).reshape(_ROWS, _WIDTH)
+        return np.frombuffer(memoryview(self._cells), np.float64).reshape(_ROWS, _WIDTH)
 
 
 def _cycle(row: Float[np.ndarray, " width"]) -> Cycle:

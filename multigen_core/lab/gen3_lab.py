@@ -42,8 +42,8 @@ class Gen3EmulatorLab(EmulatedLab):
             options = DriverOptions(arm_latency_s=self.arm_latency_s + _SERVO_LAG_S, reach_deg_s=_REACH_DEG_S)
             self._arm = stack.enter_context(KinovaArm(address, options))
             self._parts = stack.pop_all()
-        self.late_steps = 0
-        """Control steps that took longer than they should have."""
+        self.late_s = 0.0
+        """By how much control steps were longer than they should have been, in total: the arm went on meanwhile."""
         return self
 
     def __exit__(
@@ -76,8 +76,7 @@ class Gen3EmulatorLab(EmulatedLab):
         self._arm.act(action)
         now_s = time.monotonic()
         due_s = (now_s if self._due_s is None else self._due_s) + 1.0 / self.rate_hz
-        if due_s < now_s:
-            self.late_steps += 1
+        self.late_s += max(now_s - due_s, 0.0)
         self._due_s = max(due_s, now_s)
         time.sleep(self._due_s - now_s)
         return self._world.follow(self._way())

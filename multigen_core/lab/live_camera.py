@@ -84,10 +84,11 @@ class LiveCamera:
 
     def _read(self) -> None:
         try:
-            options = _LOW_DELAY | (_RTSP if self._source.startswith("rtsp") else {})
             form = "v4l2" if self._source.startswith("/dev/") else None
+            live = form is not None or "://" in self._source
+            # Of a file these options would swallow the beginning.
+            options = (_LOW_DELAY if live else {}) | (_RTSP if self._source.startswith("rtsp") else {})
             with av.open(self._source, format=form, options=options) as container:
-                live = form is not None or "://" in self._source
                 began_s = time.monotonic()
                 for frame in container.decode(video=0):
                     if not live:

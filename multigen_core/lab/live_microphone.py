@@ -113,10 +113,11 @@ class LiveMicrophone:
             age_s = times.currentTime - times.inputBufferAdcTime
             self._hear(block[:, 0].copy(), time.monotonic() - age_s)
 
-        device: str | int | None = None if self._source == "default" else self._source
+        name = self._source
+        device = None if name == "default" else int(name) if name.isdigit() else name
         try:
             stream = sounddevice.InputStream(
-                device=int(device) if device and device.isdigit() else device,
+                device=device,
                 samplerate=SAMPLE_RATE_HZ,
                 channels=1,
                 dtype="float32",

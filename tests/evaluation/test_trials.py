@@ -1,19 +1,22 @@
 """The stage ``evaluation`` with the real lab at toy size and an untrained policy."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from multigen_core.evaluation import trials
+from multigen_core.evaluation.parts import parts_of
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import read_trials
 from multigen_core.experiment import Experiment
 from multigen_core.lab.control import RETREAT_LIMIT_S
 from multigen_core.media import probe
 from multigen_core.progress import Silent
+from multigen_core.records import Trial
 from multigen_core.stages import Inputs
+from multigen_core.storage import output_folder, write_json
 from tests.evaluation.made_up_run import experiment
 from tests.policy.test_contract import untrained_diffusion
 
@@ -67,3 +70,29 @@ def test_the_first_trials_can_be_watched_and_heard(evaluated: tuple[Path, dict[s
 
 def test_the_blind_reference_knows_the_training_cups_only() -> None:
     assert 200.0 < trials.AVERAGE_CAPACITY_ML < 350.0
+
+
+def test_the_same_evaluation_runs_with_the_arm_at_the_other_end_of_a_wire(params: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
+    untrained_diffusion(True).save(tmp_path / "policy")
+    wired = replace(params, evaluation=replace(params.evaluation, lab="gen3_emulator", trials=1))
+    (tmp_path / "out").mkdir()
+    inputs = Inputs(root=tmp_path, folders={"policy": (tmp_path / "policy",)}, partition="vision_audio")
+    summary = trials.run(wired, inputs, tmp_path / "out", Silent())
+    (row,) = read_trials(tmp_path / "out")
+    assert row.lab == summary["lab"] == "gen3_emulator"
+    assert row.seed == plan(params)[0].seed
+    assert row.outcome != "aborted"
+
+
+def test_with_a_robot_the_recorded_trials_are_the_rows(params: Experiment, tmp_path: Path) -> None:
+    row = Trial(3, "vision", "kinova_gen3", "mug", True, 0.5, 100.0, 200.0, 90.0, 2.0, 300.0, 9.0, "stopped", 3)
+    with output_folder(tmp_path / "data/robot/vision/trial-003") as folder:
+        write_json(folder / "trial.json", {"trial": asdict(row)})
+    real = replace(params, evaluation=replace(params.evaluation, lab="kinova_gen3"))
+    (tmp_path / "out").mkdir()
+    inputs = Inputs(root=tmp_path, folders={"policy": ()}, partition="vision")
+    assert trials.run(real, inputs, tmp_path / "out", Silent())["nmae"] == pytest.approx(0.1)
+    assert read_trials(tmp_path / "out") == [row]
+    (lab,) = [part for part in parts_of(real, real_clips=0, clips=1) if part.name == "lab"]
+    assert (lab.used, lab.embedded) == ("real robot: Kinova Gen3", False)

@@ -16,6 +16,7 @@ from tests.lab.fakes import ScriptedPolicy
 from tests.lab.test_emulated import EPISODES, EVALUATION, TASK
 
 RATE_RAD_S = 0.3
+FASTEST_ML_S = 60.0
 WIRED = replace(EVALUATION, lab="gen3_emulator")
 
 
@@ -41,11 +42,12 @@ def test_a_pour_over_the_wire_is_the_pour_in_the_process(wired: Gen3EmulatorLab)
     here = _pour(EmulatedLab(EPISODES, EVALUATION, audio_window_s=1.0, look_every=2))
     there = _pour(wired)
     tilts = np.array([[a.tilt_rad, b.tilt_rad] for a, b in zip(here[:-1], there[:-1], strict=True)])
-    # A quarter of a second of tilting: command latency, ramps, and steps that came late.
-    assert np.abs(tilts[:, 0] - tilts[:, 1]).max() < 0.25 * RATE_RAD_S
+    # A quarter of a second of tilting for latency and ramps, and what a busy machine added to it.
+    assert np.abs(tilts[:, 0] - tilts[:, 1]).max() < (0.25 + wired.late_s) * RATE_RAD_S
     assert tilts[:, 1].max() > tilts[0, 1] + math.radians(60.0)
     assert here[-1].poured_ml > 40.0
-    assert there[-1].poured_ml == pytest.approx(here[-1].poured_ml, rel=0.2, abs=5.0)
+    busy_ml = FASTEST_ML_S * wired.late_s
+    assert there[-1].poured_ml == pytest.approx(here[-1].poured_ml, abs=0.2 * here[-1].poured_ml + busy_ml)
     total_ml = there[-1].poured_ml + there[-1].spilled_ml + there[-1].in_pitcher_ml
     assert total_ml == pytest.approx(there[0].in_pitcher_ml, abs=2.0 * EPISODES.particle_ml)
 
@@ -53,9 +55,9 @@ def test_a_pour_over_the_wire_is_the_pour_in_the_process(wired: Gen3EmulatorLab)
 def test_the_loop_ends_a_trial_in_it_and_the_next_one_starts(wired: Gen3EmulatorLab) -> None:
     policy = ScriptedPolicy(lambda time_s: 0.4 if time_s < 2.6 else -0.4)
     for _ in range(2):
-        result = pour(wired, policy, replace(TASK, seed=12), max_duration_s=3.0)
-        assert result.outcome in {"stopped", "never_started", "never_stopped"}
-        assert not result.end.halted
+        result = pour(wired, policy, replace(TASK, seed=12), max_duration_s=5.0)
+        assert result.outcome != "aborted"
+        assert result.end.poured_ml + result.end.spilled_ml > 20.0
 
 
 def test_a_fault_of_the_arm_aborts_the_trial() -> None:

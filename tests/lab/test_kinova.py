@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -41,8 +42,11 @@ def address_of(emulator: EmulatorProcess, *, udp: bool = True) -> Address:
 class Watcher:
     """A client of its own that only looks."""
 
+    open_ones: ClassVar[list[WireClient]] = []
+
     def __init__(self, emulator: EmulatorProcess) -> None:
         self._client = WireClient("127.0.0.1", emulator.udp_port, udp=True, timeout_s=1.0)
+        self.open_ones.append(self._client)
         self._client.open("admin", "admin")
 
     def speed_deg_s(self) -> float:
@@ -64,6 +68,8 @@ class Watcher:
 def emulator() -> Iterator[EmulatorProcess]:
     with running_emulator() as running:
         yield running
+        while Watcher.open_ones:
+            Watcher.open_ones.pop().close()
 
 
 @pytest.fixture
@@ -264,6 +270,16 @@ def test_the_arm_stops_when_the_program_that_uses_the_driver_dies(
         parent.wait()
         if parent.stdout:
             parent.stdout.close()
+
+
+def test_sessions_live_while_nothing_moves(arm: KinovaArm) -> None:
+    """Two seconds without a word would close the connection."""
+    time.sleep(3.0)
+    arm.begin(SETUP)
+    time.sleep(3.0)
+    arm.end()
+    time.sleep(3.0)
+    assert arm.home() < math.radians(1.0)
 
 
 def test_home_and_gripper(emulator: EmulatorProcess, arm: KinovaArm) -> None:

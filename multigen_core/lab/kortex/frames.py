@@ -142,7 +142,7 @@ class StreamSplitter:
         """The frames that ``data`` completes. Raises WireError when the stream is not one of frames: nothing after
         that can be trusted, and the connection is to be closed."""
         self._waiting += data
-        frames = []
+        frames: list[Frame] = []
         while True:
             head = bytes(self._waiting[: len(MAGIC)])
             if not MAGIC.startswith(head):

@@ -8,7 +8,6 @@ last value of a scalar wins, repeated parts of one message merge (Protocol Buffe
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 __all__ = ["WireError", "decode", "encode", "slot"]
@@ -56,12 +55,17 @@ def slot(number: int, kind: Scalar | type[Any], *, repeated: bool = False) -> An
     return field(default=default, metadata={"number": number, "kind": kind, "repeated": repeated})
 
 
-@lru_cache
+_KNOWN: dict[type[Any], tuple[_Slot, ...]] = {}
+
+
 def _slots(kind: type[Any]) -> tuple[_Slot, ...]:
-    return tuple(
-        _Slot(item.name, item.metadata["number"], item.metadata["kind"], item.metadata["repeated"])
-        for item in fields(kind)
-    )
+    """The fields of a message class, looked up once."""
+    if kind not in _KNOWN:
+        _KNOWN[kind] = tuple(
+            _Slot(item.name, item.metadata["number"], item.metadata["kind"], item.metadata["repeated"])
+            for item in fields(kind)
+        )
+    return _KNOWN[kind]
 
 
 def encode(message: object) -> bytes:
