@@ -86,7 +86,8 @@ def inbox_digest(inbox: Path) -> str:
 
 def _compare(cursor: str | None, now: str) -> dg.SensorResult | dg.SkipReason:
     """The cursor keeps what the last run was asked for, what the last look saw, and how many runs were asked for."""
-    asked, seen, runs = json.loads(cursor) if cursor else ["", "", 0]
+    asked, seen, count = json.loads(cursor) if cursor else ("", "", 0)
+    runs = int(count)
     if now == asked:
         return dg.SensorResult(skip_reason="nothing new in the inbox", cursor=json.dumps([asked, now, runs]))
     if now != seen:

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def stage_asset(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies are, in Dagster 1.13
-        decorate = dg.asset(
+        decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
             name=name,
             description=description,
             deps=upstream_of(stage),

@@ -107,7 +107,7 @@ def lineage_of(
 
 def sentences(client: "MlflowClient", version: "ModelVersion", lineage: Lineage) -> Iterator[str]:
     """The chain in lines: the version, how it was decided on, its run, what it rests on, the clips by licence."""
-    run = client.get_run(version.run_id)
+    run = client.get_run(version.run_id or "")
     tags = {**run.data.tags, **version.tags}
     yield f"{version.name} version {version.version}" + "".join(f" @{alias}" for alias in version.aliases)
     for name in (
@@ -174,7 +174,7 @@ def _version(client: "MlflowClient", uri: str) -> "ModelVersion":
 def _kept(client: "MlflowClient", version: "ModelVersion") -> Lineage | None:
     import mlflow
 
-    if LINEAGE not in {file.path for file in client.list_artifacts(version.run_id)}:
+    if LINEAGE not in {file.path for file in client.list_artifacts(version.run_id or "")}:
         return None
     said = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{LINEAGE}")
     origins = tuple(Origin(**origin) for origin in said["origins"])
