@@ -40,8 +40,8 @@ SMALL = 60
 LENGTH_S = 8.0
 FPS = 25.0
 HEIGHT_PX, WIDTH_PX = 288, 384
-_POURS = 4
-_RENDERED_PX = 320
+_POURS = 3
+_RENDERED_PX, _RENDERED_FPS = 320, 10.0
 _KILL_AT = 0.5
 
 
@@ -77,7 +77,7 @@ def _params(clips: Clips) -> str:
 def _render(experiment: Experiment, folder: Path) -> None:
     """The pours that the recordings are made of."""
     seeds = tuple(seed_for(experiment, "benchmark", "clips", k) for k in range(_POURS))
-    source = ReferenceClips(seeds=seeds, length_s=1.3 * LENGTH_S, fps=FPS, size_px=_RENDERED_PX)
+    source = ReferenceClips(seeds=seeds, length_s=1.3 * LENGTH_S, fps=_RENDERED_FPS, size_px=_RENDERED_PX)
     for candidate in source.discover():
         source.fetch(candidate, folder)
 
@@ -100,7 +100,7 @@ def _make(job: tuple[Path, int]) -> None:
     heard = (rng.uniform(0.5, 1.5) * (faster + hiss)).clip(-1.0, 1.0).astype(np.float32)
     top, left = rng.integers(0, _RENDERED_PX - HEIGHT_PX, 2)
     light = rng.uniform(0.7, 1.1)
-    shown = np.minimum((np.arange(round(LENGTH_S * FPS)) * speed).astype(int), len(pictures) - 1)
+    shown = np.minimum((np.arange(round(LENGTH_S * FPS)) * speed * _RENDERED_FPS / FPS).astype(int), len(pictures) - 1)
     side = WIDTH_PX - (_RENDERED_PX - left)
     seen = (
         np.pad(

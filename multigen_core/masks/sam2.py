@@ -66,7 +66,8 @@ class Sam2Provider:
         if self._automatic is not None:
             prompts = self._automatic.completed(clip_id, frames, prompts)
         masks = np.zeros(frames.shape[:3], np.uint8)
-        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._device == "cuda"):
+        # On a CPU too: SAM 2 keeps its memory in bfloat16, and autocast brings the weights that meet it there.
+        with torch.autocast(self._device, dtype=torch.bfloat16):
             followed = self._followed(frames, prompts)
         for label in _PAINTED_LAST:
             if label in followed:
