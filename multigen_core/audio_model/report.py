@@ -172,10 +172,18 @@ def _scores(waveform: Waveform, one: EpisodeSounds) -> dict[str, float | None]:
         "sdr_db": band_sdr_db(waveform, one.physical[0]),
         "pitch_error_octaves": pitch_error_octaves(waveform, one.truth),
         "track_contrast_db": matched_track_contrast_db(waveform, one.truth),
-        "loudness_bias_db": loudness_bias_db(waveform, one.physical[0], one.truth),
+        "loudness_bias_db": _loudness_bias_db(waveform, one),
         "onset_lag_s": None if onset is None else abs(onset),
         "lag_s": abs(lag_s(waveform, one.truth)),
     }
+
+
+def _loudness_bias_db(waveform: Waveform, one: EpisodeSounds) -> float | None:
+    """Against the mean of all rooms: one room alone is several decibels louder or quieter than another."""
+    rooms = [sound for sound in one.physical if sound is not waveform]
+    biases = [loudness_bias_db(waveform, sound, one.truth) for sound in rooms]
+    told = [bias for bias in biases if bias is not None]
+    return float(np.mean(told)) if told else None
 
 
 def _figures(table: pd.DataFrame, sounds: Sequence[EpisodeSounds]) -> dict[str, dict[str, float | None]]:
