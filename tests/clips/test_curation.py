@@ -156,7 +156,8 @@ def test_the_same_inbox_gives_the_same_bytes(inbox: Path, tmp_path: Path) -> Non
     (inbox / "bad.mp4").write_bytes(b"")
     digests = []
     for name in ("once", "again"):
-        curate(tmp_path, tmp_path / name, small_experiment())
+        # At the size of params.yaml: of 64 pixels and less, x264 with its macroblock tree varies once in a hundred.
+        curate(tmp_path, tmp_path / name, small_experiment(size_px=128))
         shutil.rmtree(tmp_path / CUTS)  # the second run shall cut by itself
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         digests.append([(path.relative_to(tmp_path / name), file_sha256(path)) for path in files])
