@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MASK_GAIN = 80
-_MIME_TYPES = {".mp4": "video/mp4", ".flac": "audio/flac", ".png": "image/png"}
+_MIME_TYPES = {".mp4": "video/mp4", ".flac": "audio/flac", ".png": "image/png", ".jpg": "image/jpeg"}
 SEEK_EARLY_S = 5.0
 """A seek lands this long before the moment that is wanted, or earlier."""
 

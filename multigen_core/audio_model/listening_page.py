@@ -3,6 +3,7 @@
 One HTML file that needs nothing else, no server either: pictures and videos stand inside it as data.
 """
 
+import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from multigen_core.media import data_uri, write_video
 
@@ -57,7 +59,7 @@ def listening_page(
             "name": hearing.name,
             "caption": hearing.caption,
             "videos": [(track.name, track.words, _video(hearing, track)) for track in hearing.tracks],
-            "spectrograms": data_uri(hearing.spectrograms, ".png"),
+            "spectrograms": data_uri(_jpeg(hearing.spectrograms), ".jpg"),
         }
         weight += len(str(entry))
         if weight > LARGEST_BYTES - 2**20:
@@ -86,6 +88,13 @@ def _video(hearing: Hearing, track: Track) -> str:
         path = Path(folder) / "pour.mp4"
         write_video(path, hearing.rgb, fps=hearing.rate_hz, sound=track.waveform)
         return data_uri(path.read_bytes(), ".mp4")
+
+
+def _jpeg(png: bytes) -> bytes:
+    """Spectrograms are mostly noise, of which PNG makes a megabyte each."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(out, "JPEG", quality=80)
+    return out.getvalue()
 
 
 def _plain(value: float | None) -> str:

@@ -86,7 +86,7 @@ def test_report_ranks_physics_before_noise(
     assert len(pd.read_parquet(out / "scores.parquet")) == 3 * len(report.CONDITIONS)
     assert len(list(out.glob("*.png"))) == 1 + 3 and len(list(out.glob("*.flac"))) == 9
     page = (out / "index.html").read_text()
-    assert page.count("<video") == 3 * 3 and page.count("data:image/png") == 3
+    assert page.count("<video") == 3 * 3 and page.count("data:image/jpeg") == 3
     assert len(page) < LARGEST_BYTES
     assert "http://" not in page and "https://" not in page
     assert all(condition.replace("_", " ") in page for condition in report.CONDITIONS)
