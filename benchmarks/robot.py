@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multigen_core.errors import MissingExtra
 from multigen_core.experiment import Experiment
 from multigen_core.lab.arm_body import ArmBody
 from multigen_core.lab.arm_driver import DriverOptions
@@ -23,7 +24,7 @@ from multigen_core.lab.conditions import LAB_RANGES
 from multigen_core.lab.gen3_emulator import EmulatorProcess, running_emulator
 from multigen_core.lab.kinova import KinovaArm
 from multigen_core.lab.kortex.calls import Call
-from multigen_core.lab.kortex.client import WireClient
+from multigen_core.lab.kortex.client import Refused, WireClient
 from multigen_core.lab.kortex.messages import ArmFeedback, Empty
 from multigen_core.lab.safety import Limits
 from multigen_core.simulation.randomisation import draw_setup
@@ -168,8 +169,8 @@ def _recovery_s(setup: PourSetup, words: str) -> float:
                 client = client or _watcher(emulator)
                 feedback = client.call(Call.REFRESH_FEEDBACK, Empty(), ArmFeedback)
                 still = all(abs(actuator.speed_deg_s) < STILL_DEG_S for actuator in feedback.actuators)
-            except OSError:
-                # While nothing answers the arm is taken to move.
+            except (OSError, MissingExtra, Refused):
+                # While nothing answers, or the session was cut, the arm is taken to move.
                 client, still = None, False
             if not still:
                 moved_s = now_s
