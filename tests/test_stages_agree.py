@@ -12,6 +12,9 @@ from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_
 from pipelines.declaration import code_version, group_of
 from pipelines.definitions import ASSETS, defs
 
+# Dagster warns of a parameter that it passes to its own sensors by itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
+
 ROOT = Path(__file__).parents[1]
 MATRIX = {"shard": "${episodes.shards}", "ablation": "${policy.ablations}"}
 ITEM = "${item.partition}"

@@ -28,7 +28,8 @@ SEEDS = (7, 8)
 WITH_TIMES = {"report"}
 """Outputs whose bytes hold wall times and commits, and so differ from run to run."""
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(7200)]
+# MLflow 3.17 warns of its own dependencies' futures.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(7200), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
