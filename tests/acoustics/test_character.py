@@ -38,7 +38,7 @@ def test_tilt_is_that_of_the_filter() -> None:
 
 
 def test_quality_is_that_of_the_cup() -> None:
-    """Median over scenes, as in the table: one draw of noise says little. Broad resonances are read about 3 too high."""
+    """Median over scenes, as in the table: one draw says little. Broad resonances are read about 3 too high."""
     medians = []
     for q in (11.0, 15.0, 20.0):
         sounds = [sound_of(steady_pour(), replace(scene_of(seed), q=q), seed=seed) for seed in range(7)]
