@@ -1,9 +1,9 @@
 """How long it takes to curate a thousand recordings: cold, killed half-way, and when nothing changed.
 
 Local recordings of 8 s are made from a few rendered pours, each with its own speed, gain, noise, light and part of the
-picture, so that no two are duplicates. The peer is ffmpeg, called on the same files by the same number of processes:
-one call that decodes each, to learn whether it is whole, and one that cuts, scales and encodes as the stage does. It
-finds no pours, measures nothing and writes no catalogue.
+picture; those that still come out too alike end as duplicates, after they were cut and measured. The peer is ffmpeg,
+called on the same files by the same number of processes: one call that decodes each, to learn whether it is whole, and
+one that cuts, scales and encodes as the stage does. It finds no pours, measures nothing and writes no catalogue.
 
 ``python -m benchmarks.clips --size 1000 --json FILE`` runs it alone; ``FFMPEG`` in the environment names the program.
 """
