@@ -39,6 +39,8 @@ _STATE_EVERY = 10
 _LOST_AFTER = 4
 """Calls in a row without an answer after which the connection counts as lost."""
 _CLEAR_RAD = math.radians(1.0)
+_LOST_ON_THE_WAY_AFTER = 20
+"""The same during a motion to a posture, which the arm ends by itself."""
 _ABANDONED_S = 1.0
 """A policy that has been silent so long is not waited for: the pitcher is tilted back."""
 _HISTORY_S = 1.0
@@ -305,7 +307,7 @@ class _Driver:
             self._unanswered = 0
         except LinkBroken as error:
             self._unanswered += 1
-            if error.gone or self._unanswered >= _LOST_AFTER:
+            if error.gone or self._unanswered >= _LOST_ON_THE_WAY_AFTER:
                 raise
             return True
         return playing
