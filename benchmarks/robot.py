@@ -26,7 +26,7 @@ from multigen_core.lab.kinova import KinovaArm
 from multigen_core.lab.kortex.calls import Call
 from multigen_core.lab.kortex.client import Refused, WireClient
 from multigen_core.lab.kortex.messages import ArmFeedback, Empty
-from multigen_core.lab.safety import Limits
+from multigen_core.lab.safety import REST_S, Limits
 from multigen_core.simulation.randomisation import draw_setup
 from multigen_core.simulation.setup import PourSetup
 
@@ -59,6 +59,7 @@ def figures(experiment: Experiment, *, minutes: float = 10.0) -> dict[str, objec
         "cycles": alone.cycles + loaded.cycles,
         "missed_cycles": alone.missed + loaded.missed,
         "missed_cycles_full_load": loaded.missed,
+        "safe_stops": alone.stops + loaded.stops,
         "limit_violations": alone.violations + loaded.violations,
         "clamped_cycles": alone.clamped + loaded.clamped,
         "recovery_s": max(recovery.values()),
@@ -76,25 +77,30 @@ class _Servoing:
     """Cycles that began more than one cycle late."""
     violations: int
     clamped: int
+    stops: int
+    """Times at which a rule stopped the arm and an operator had to clear it."""
 
 
 def _servo(setup: PourSetup, seconds: float, *, seed: int) -> _Servoing:
     rng = np.random.default_rng(seed)
     cycles: list[Cycle] = []
+    stops = 0
     with running_emulator("--seed", str(seed)) as emulator, KinovaArm(_address(emulator), _OPTIONS) as arm:
         arm.begin(setup)
         read, began_s = arm.track.count(), time.monotonic()
         for step in range(round(seconds / STEP_S)):
             arm.act(_action(step * STEP_S, rng))
             time.sleep(max(began_s + (step + 1) * STEP_S - time.monotonic(), 0.0))
+            newest = arm.newest()
+            if newest is not None and newest.fault is not None:
+                time.sleep(2.0 * REST_S)
+                arm.clear_fault("benchmark")
+                stops, began_s = stops + 1, time.monotonic() - (step + 1) * STEP_S
             if step % DRAIN_STEPS == 0:
                 cycles, read = cycles + arm.track.since(read), arm.track.count()
         cycles += arm.track.since(read)
         arm.end()
-    faults = {cycle.fault for cycle in cycles} - {None}
-    if faults:
-        raise RuntimeError(f"the servoing ended early: {faults}")
-    return _measured(setup, cycles)
+    return _measured(setup, cycles, stops)
 
 
 def _action(time_s: float, rng: np.random.Generator) -> np.ndarray:
@@ -105,7 +111,7 @@ def _action(time_s: float, rng: np.random.Generator) -> np.ndarray:
     return np.array([0.03 * np.sin(turns / 5.0), 0.02 * np.cos(turns / 7.0), 0.3 * np.sin(turns / 12.0)])
 
 
-def _measured(setup: PourSetup, cycles: Sequence[Cycle]) -> _Servoing:
+def _measured(setup: PourSetup, cycles: Sequence[Cycle], stops: int) -> _Servoing:
     limits, body = Limits(), ArmBody(setup.pitcher)
     first: dict[float, float] = {}
     for cycle in cycles:
@@ -128,6 +134,7 @@ def _measured(setup: PourSetup, cycles: Sequence[Cycle]) -> _Servoing:
         missed=int((late_s > limits.cycle_s).sum()),
         violations=int(broken.sum()),
         clamped=sum(cycle.reason is not None for cycle in cycles),
+        stops=stops,
     )
 
 

@@ -39,6 +39,8 @@ _STATE_EVERY = 10
 _LOST_AFTER = 4
 """Calls in a row without an answer after which the connection counts as lost."""
 _CLEAR_RAD = math.radians(1.0)
+_LOST_ON_THE_WAY_AFTER = 20
+"""The same during a motion to a posture, which the arm ends by itself."""
 _ABANDONED_S = 1.0
 """A policy that has been silent so long is not waited for: the pitcher is tilted back."""
 _HISTORY_S = 1.0
@@ -282,17 +284,33 @@ class _Driver:
         """Point to point. Raises UserError when the arm does not get there."""
         self._link.reach(np.degrees(goal_rad) % 360.0, speed_deg_s=self._options.reach_deg_s)
         stop_s = time.monotonic() + _REACH_LIMIT_S
-        while self._link.is_playing():
-            if time.monotonic() > stop_s:
+        try:
+            while self._is_under_way():
+                if time.monotonic() > stop_s:
+                    raise UserError(f"the arm did not reach its posture within {_REACH_LIMIT_S:.0f} s")
+                time.sleep(0.05)
+        except (UserError, LinkBroken, LinkRefused):
+            with contextlib.suppress(LinkBroken, LinkRefused):
                 self._link.stop()
-                raise UserError(f"the arm did not reach its posture within {_REACH_LIMIT_S:.0f} s")
-            self._look()
-            time.sleep(0.05)
+            raise
         time.sleep(0.15)
         self._look()
         off = float(np.abs((self._posture - goal_rad + np.pi) % (2 * np.pi) - np.pi).max())
         if off > _ARRIVED_RAD:
             raise UserError(f"the arm stopped {math.degrees(off):.1f} degrees short of its posture: is it in fault?")
+
+    def _is_under_way(self) -> bool:
+        """A question that was not answered is asked again before the connection counts as lost."""
+        try:
+            playing = self._link.is_playing()
+            self._look()
+            self._unanswered = 0
+        except LinkBroken as error:
+            self._unanswered += 1
+            if error.gone or self._unanswered >= _LOST_ON_THE_WAY_AFTER:
+                raise
+            return True
+        return playing
 
     def _cycle(self, late_s: float) -> None:
         """Look, plan, check, command, write down."""
