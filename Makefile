@@ -28,7 +28,7 @@ check: setup ## lint, format and types
 	mypy --allow-any-generics -p pipelines
 
 test: check ## check, then the tests, a tiny run of the whole pipeline among them
-	pytest -m "not extra and not browser"
+	pytest -m "not extra and not browser and not chaos"
 
 browser: setup ## everything materialized from Dagster's page in headless Chromium (many minutes)
 	pytest -m browser
