@@ -1,6 +1,7 @@
 """``python -m multigen_core.masks prompt CLIP``: a page on which a person clicks where the objects of clips are."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,8 @@ def chosen_clips(catalogue: pd.DataFrame, names: Sequence[str], lacking: Sequenc
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
+    # A shell starts what runs in its background with Ctrl-C switched off.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         prompts = Path(load(options.params).masks.sam2.prompts)
         catalogue = read_catalogue(options.folder)
