@@ -24,7 +24,7 @@ from multigen_core.lab.conditions import LAB_RANGES
 from multigen_core.lab.gen3_emulator import EmulatorProcess, running_emulator
 from multigen_core.lab.kinova import KinovaArm
 from multigen_core.lab.kortex.calls import Call
-from multigen_core.lab.kortex.client import Refused, WireClient
+from multigen_core.lab.kortex.client import NoAnswer, Refused, WireClient
 from multigen_core.lab.kortex.messages import ArmFeedback, Empty
 from multigen_core.lab.safety import REST_S, Limits
 from multigen_core.simulation.randomisation import draw_setup
@@ -157,6 +157,7 @@ def _recovery_s(setup: PourSetup, words: str) -> float:
         for _ in range(round(MOVING_S / STEP_S)):
             arm.act(np.array([0.0, 0.0, 0.4]))
             time.sleep(STEP_S)
+        client: WireClient | None = _watcher(emulator)
         if words != "silent policy":
             emulator.inject(words)
         began_s = moved_s = time.monotonic()
@@ -166,7 +167,6 @@ def _recovery_s(setup: PourSetup, words: str) -> float:
             time.sleep(0.3)
             moved_s = time.monotonic()
             emulator.inject("stick 0")
-        client: WireClient | None = None
         while time.monotonic() - moved_s < 0.5:
             now_s = time.monotonic()
             if words != "silent policy" and now_s - acted_s > STEP_S:
@@ -176,11 +176,13 @@ def _recovery_s(setup: PourSetup, words: str) -> float:
                 client = client or _watcher(emulator)
                 feedback = client.call(Call.REFRESH_FEEDBACK, Empty(), ArmFeedback)
                 still = all(abs(actuator.speed_deg_s) < STILL_DEG_S for actuator in feedback.actuators)
+            except NoAnswer:
+                # While nothing answers the arm is taken to move.
+                still = False
             except (OSError, MissingExtra, Refused):
-                # While nothing answers, or the session was cut, the arm is taken to move.
                 client, still = None, False
             if not still:
-                moved_s = now_s
+                moved_s = time.monotonic()
             time.sleep(0.005)
         return moved_s - began_s
 

@@ -27,6 +27,7 @@ __all__ = ["ConnectionLost", "NoAnswer", "Refused", "WireClient"]
 
 Message = TypeVar("Message")
 _CONNECT_S = 2.0
+_OPEN_S = 0.5
 
 
 class NoAnswer(TimeoutError):
@@ -75,7 +76,7 @@ class WireClient:
         """Opens the session."""
         # The first answer of a process that just started may take longer than any later one.
         self.call(
-            Call.CREATE_SESSION, OpenSession(username, session_ms, password, connection_ms), Empty, timeout_s=_CONNECT_S
+            Call.CREATE_SESSION, OpenSession(username, session_ms, password, connection_ms), Empty, timeout_s=_OPEN_S
         )
 
     def call(self, call: Call, payload: object, answer: type[Message], *, timeout_s: float | None = None) -> Message:
