@@ -62,7 +62,9 @@ def register(
     version = _known(run.client, served.name, identity)
     if version is None:
         origin = {name: value for name, value in run.client.get_run(run.run_id).data.tags.items() if name in ORIGIN}
-        papers = {f"trained_on.{name}": md5 for name, md5 in trained_on.items()} | licence_tags(summary)
+        # MLflow allows no @ in the name of a tag.
+        papers = {f"trained_on.{name.replace('@', '/')}": md5 for name, md5 in trained_on.items()}
+        papers |= licence_tags(summary)
         metadata = {"trained_on": dict(trained_on), "figures": dict(summary)}
         version = _log(served, place, run, experiment, identity | origin | papers, metadata=metadata)
     if partition in (None, experiment.champion.ablation):

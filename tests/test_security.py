@@ -27,10 +27,19 @@ def calls_of(path: Path) -> Iterator[tuple[str, set[str]]]:
             yield ast.unparse(node.func), {keyword.arg or "**" for keyword in node.keywords}
 
 
+def unguarded_calls_of(path: Path) -> Iterator[str]:
+    """Without PyTorch's loads that take tensors only: MMAudio's published files are pickles."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            only = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "weights_only"]
+            if not (ast.unparse(node.func) == "torch.load" and only == ["True"]):
+                yield ast.unparse(node.func)
+
+
 def test_nothing_turns_data_into_code() -> None:
     """No eval, no exec, no pickle, no shell, no YAML that builds objects."""
     forbidden = {"eval", "exec", "os.system", "os.popen", "pickle.load", "pickle.loads", "torch.load", "joblib.load"}
-    found = [f"{path.name}: {name}" for path in SOURCES for name, _ in calls_of(path) if name in forbidden]
+    found = [f"{path.name}: {name}" for path in SOURCES for name in unguarded_calls_of(path) if name in forbidden]
     found += [f"{path.name}: shell=" for path in SOURCES for _, keywords in calls_of(path) if "shell" in keywords]
     found += [
         f"{path.name}: import {line}"
@@ -110,7 +119,8 @@ def test_weights_are_not_unpickled(tmp_path: Path) -> None:
         load_file(path)
     assert not there.exists()
     loaders = {path.name for path in SOURCES for name, _ in calls_of(path) if name.endswith("load_state_dict")}
-    safe = {path.name for path in SOURCES for name, _ in calls_of(path) if name == "load_file"}
+    # `torch.load` takes tensors only: the test above.
+    safe = {path.name for path in SOURCES for name, _ in calls_of(path) if name in {"load_file", "torch.load"}}
     assert loaders <= safe
 
 

@@ -122,7 +122,7 @@ def test_the_sound_model_says_what_it_learned_from_and_serves(
             run,
             experiment,
             "weights-md5",
-            trained_on={"clips": "clips-md5", "masks": "masks-md5"},
+            trained_on={"clips": "clips-md5", "masks": "masks-md5", "audiovisual@000": "shard-md5"},
             summary={"licences": ["MIT"], "non_commercial": False, "validation_loss": 0.29},
         )
     client = tracking.client()
@@ -132,6 +132,7 @@ def test_the_sound_model_says_what_it_learned_from_and_serves(
         "dvc_md5": "weights-md5",
         "trained_on.clips": "clips-md5",
         "trained_on.masks": "masks-md5",
+        "trained_on.audiovisual/000": "shard-md5",
         "licences": "MIT",
         "non_commercial": "no",
     }.items() <= version.tags.items()
@@ -145,7 +146,7 @@ def test_the_sound_model_says_what_it_learned_from_and_serves(
 
     address = f"models:/{AUDIO}@{CHALLENGER}"
     metadata = mlflow.models.get_model_info(address).metadata
-    assert metadata["trained_on"] == {"clips": "clips-md5", "masks": "masks-md5"}
+    assert metadata["trained_on"]["audiovisual@000"] == "shard-md5"
     assert metadata["figures"]["validation_loss"] == 0.29
     served_model = mlflow.pyfunc.load_model(address)
     masks = np.stack([probe_masks(64)[:20]] * 2)
