@@ -46,9 +46,10 @@ ui: setup ## Dagster on 127.0.0.1:3000 and MLflow on 127.0.0.1:5000, until Ctrl-
 remote: setup ## URL=folder or URL=s3://bucket/path [ENDPOINT=https://...]: where copies of the data go
 	python -m pipelines remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
 
-study: setup ## the larger study behind the README's table; params.yaml becomes experiments/study.yaml
+study: setup ## the study behind the README's table; params.yaml becomes experiments/study.yaml
 	cp experiments/study.yaml params.yaml
-	python -m pipelines materialize
+	python -m pipelines materialize --select '*audiovisual' '*noise_augmented' audio_report
+	python -m multigen_core.study
 
 bench: setup ## the benchmarks, beside their peers, as one table
 	python -m benchmarks

@@ -4,7 +4,6 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,16 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from multigen_core.experiment import load
+from multigen_core.machine import hardware
 
 BENCHMARKS = ("simulation", "clips", "sound", "acoustics", "decision", "robot")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
-
-
-def hardware() -> str:
-    """Processor model and the number of cores this process may use."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
 def commit() -> str:

@@ -208,7 +208,8 @@ def _spread(function: object, jobs: Sequence[object], workers: int) -> None:
 
 def main() -> None:
     """Runs this benchmark alone, at any size."""
-    from benchmarks.__main__ import commit, hardware
+    from benchmarks.__main__ import commit
+    from multigen_core.machine import hardware
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clips", description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=SIZE, help=f"recordings; default {SIZE}")

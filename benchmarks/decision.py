@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from multigen_core.experiment import Experiment
-from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
+from multigen_core.policy.config import PolicyConfig
+from multigen_core.policy.network import PolicyNetwork
 from multigen_core.policy.normaliser import Affine, Normaliser
+from multigen_core.policy.trained import TrainedPolicy
 from multigen_core.records import ACTION_SPEC, SAMPLE_RATE_HZ, Observation
 
 DECISIONS = 60
@@ -46,8 +48,10 @@ def _unit_scales() -> Normaliser:
 
 def _latency_ms(experiment: Experiment, *, uses_sound: bool) -> list[float]:
     params, size = experiment.policy, experiment.episodes.image_px
-    config = DiffusionConfig(
+    config = PolicyConfig(
+        family=params.family,
         ablation="vision_audio" if uses_sound else "vision",
+        uses_sight=True,
         uses_sound=uses_sound,
         spec=ACTION_SPEC,
         image_px=size,
@@ -57,7 +61,7 @@ def _latency_ms(experiment: Experiment, *, uses_sound: bool) -> list[float]:
         diffusion_steps=params.diffusion_steps,
         sampling_steps=params.sampling_steps,
     )
-    policy = DiffusionPolicy(DiffusionNetwork(config, _unit_scales()))
+    policy = TrainedPolicy(PolicyNetwork(config, _unit_scales()))
     rng = np.random.default_rng(experiment.seed)
     observation = Observation(
         rgb=rng.integers(0, 255, (size, size, 3)).astype(np.uint8),

@@ -46,7 +46,18 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 EvenPixels = Annotated[int, Field(ge=32, multiple_of=16, strict=True)]
-Ablation = Literal["vision", "vision_audio", "vision_noise"]
+Ablation = Literal["vision", "vision_audio", "vision_noise", "audio", "joints"]
+DisturbanceName = Literal[
+    "none",
+    "chatter_20_db",
+    "chatter_10_db",
+    "chatter_5_db",
+    "chatter_0_db",
+    "lights_off",
+    "camera_covered",
+    "microphone_dead",
+    "pour_muted",
+]
 Precision = Literal["auto", "float32", "bfloat16"]
 """Of a training's products; ``auto``: bfloat16 where the processor multiplies it by itself, float32 elsewhere."""
 ShardName = Annotated[str, Field(pattern=r"^\d{3}$")]
@@ -277,9 +288,11 @@ class NoiseAugmented:
 
 @dataclass(frozen=True, config=_STRICT)
 class Policy:
-    """Diffusion policy and its training."""
+    """The policy and its training."""
 
     ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
+    family: Literal["diffusion", "behaviour_cloning"]
+    """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``sampling_noise`` are the first's."""
     steps: Count
     batch: Count
     learning_rate: Positive
@@ -304,6 +317,10 @@ class Evaluation:
 
     lab: Literal["emulated", "gen3_emulator", "kinova_gen3"]
     """With the last one the trials are those recorded under ``data/robot``; see docs/real_robot.md."""
+    conditions: Literal["test", "validation"]
+    """Cups, rooms and lights of an emulated lab: results come from ``test``, choices are made in ``validation``."""
+    disturbance: DisturbanceName
+    """Of the senses of an emulated lab."""
     trials: Count
     """Per ablation; trial k has the same cup, goal and seed in every ablation."""
     max_duration_s: Positive

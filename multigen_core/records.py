@@ -36,7 +36,7 @@ Json = float | int | str | bool | None | list["Json"] | dict[str, "Json"]
 Summary = dict[str, Json]
 """The figures a stage returns; written to ``summary.json`` of its output folder. Flat but for the report's."""
 
-Outcome = Literal["stopped", "never_started", "never_stopped", "pitcher_empty", "aborted"]
+Outcome = Literal["stopped", "never_started", "never_stopped", "pitcher_empty", "sense_lost", "aborted"]
 """How a trial ended."""
 
 

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from multigen_core.acoustics.tracker import track_resonance
-from multigen_core.evaluation.nmae import Score
 from multigen_core.evaluation.statistics import Interval
 from multigen_core.palette import COLORS
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
@@ -21,11 +20,13 @@ from multigen_core.spectrogram import FLOOR, log_mel, mel_filters
 
 __all__ = [
     "LABELS",
+    "condition_bars",
     "container_bars",
     "curves",
     "episodes_curve",
     "funnel",
     "overlay_strip",
+    "pour_strip",
     "poured_against_target",
     "spectrogram",
 ]
@@ -34,11 +35,20 @@ LABELS = {
     "vision": "Vision",
     "vision_audio": "Vision + generated sound",
     "vision_noise": "Vision + noise augmentation",
+    "audio": "Generated sound alone",
+    "joints": "Joints and goal alone",
     "blind": "Blind reference",
 }
 """Names of the ablations as people read them."""
 
-_COLORS = {"vision": "#4c8dde", "vision_audio": "#e0703a", "vision_noise": "#8c78c0", "blind": "#8a8f98"}
+_COLORS = {
+    "vision": "#4c8dde",
+    "vision_audio": "#e0703a",
+    "vision_noise": "#8c78c0",
+    "audio": "#3f9e6b",
+    "joints": "#b08d57",
+    "blind": "#8a8f98",
+}
 _INK = "#7c838d"
 _STYLE = {
     "axes.edgecolor": _INK,
@@ -90,15 +100,15 @@ def _whiskers(intervals: Sequence[Interval]) -> Float32[np.ndarray, "2 points"]:
     ).clip(min=0.0)
 
 
-def container_bars(scores: Mapping[str, Mapping[str, Score]], opaque: Mapping[str, bool]) -> bytes:
-    """NMAE per cup (groups) and ablation (bars) with 95 % intervals; ``scores`` is ablation -> cup -> score."""
+def container_bars(nmae: Mapping[str, Mapping[str, Interval]], opaque: Mapping[str, bool]) -> bytes:
+    """NMAE per cup (groups) and ablation (bars) with 95 % intervals; ``nmae`` is ablation -> cup -> NMAE."""
     with _sheet(8.6, 3.2) as sheet:
         axes = sheet.axes()
         cups = list(opaque)
-        width = 0.8 / max(len(scores), 1)
-        for index, (ablation, rows) in enumerate(scores.items()):
-            places = [cups.index(name) + (index - (len(scores) - 1) / 2) * width for name in rows]
-            intervals = [row.nmae for row in rows.values()]
+        width = 0.8 / max(len(nmae), 1)
+        for index, (ablation, rows) in enumerate(nmae.items()):
+            places = [cups.index(name) + (index - (len(nmae) - 1) / 2) * width for name in rows]
+            intervals = list(rows.values())
             axes.bar(
                 places,
                 [row.mean for row in intervals],
@@ -115,6 +125,26 @@ def container_bars(scores: Mapping[str, Mapping[str, Score]], opaque: Mapping[st
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         sheet.figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+    return sheet.png
+
+
+def condition_bars(nmae: Mapping[str, Interval]) -> bytes:
+    """NMAE of one policy in each condition, from top to bottom, with 95 % intervals."""
+    with _sheet(5.6, 0.7 + 0.3 * max(len(nmae), 1)) as sheet:
+        axes = sheet.axes()
+        axes.barh(
+            range(len(nmae)),
+            [row.mean for row in nmae.values()],
+            0.7,
+            xerr=_whiskers(list(nmae.values())),
+            color=_COLORS["vision_audio"],
+            error_kw={"ecolor": _INK, "elinewidth": 1.0, "capsize": 2},
+        )
+        axes.set_yticks(range(len(nmae)), list(nmae), fontsize=8)
+        axes.set_xlabel("NMAE")
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
     return sheet.png
 
 
@@ -219,26 +249,72 @@ def spectrogram(
     With ``heard_s``, the resonance that is tracked from the first to the second moment is drawn over it.
     """
     with _sheet(width_in, 1.5) as sheet:
-        axes = sheet.axes()
-        mel = log_mel(torch.from_numpy(waveform)).numpy()
-        axes.imshow(
-            mel,
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            vmin=float(np.log10(FLOOR)) + 1.0,
-            vmax=float(max(mel.max(), -1.0)),
-            extent=(0.0, len(waveform) / SAMPLE_RATE_HZ, 0.0, float(len(mel))),
-        )
-        if heard_s is not None:
-            track = track_resonance(waveform)
-            pouring = (track.times_s >= heard_s[0]) & (track.times_s <= heard_s[1])
-            axes.plot(
-                track.times_s[pouring], _mel_band(track.f0_hz[pouring]), color="#7dd3fc", linewidth=0.9, linestyle="--"
-            )
-        axes.set_xlabel("s")
-        axes.set_ylabel("mel band")
+        _draw_spectrogram(sheet.axes(), waveform, heard_s=heard_s)
     return sheet.png
+
+
+def _draw_spectrogram(
+    axes: Axes, waveform: Float32[np.ndarray, " samples"], *, heard_s: tuple[float, float] | None
+) -> None:
+    mel = log_mel(torch.from_numpy(waveform)).numpy()
+    axes.imshow(
+        mel,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=float(np.log10(FLOOR)) + 1.0,
+        vmax=float(max(mel.max(), -1.0)),
+        extent=(0.0, len(waveform) / SAMPLE_RATE_HZ, 0.0, float(len(mel))),
+    )
+    if heard_s is not None:
+        track = track_resonance(waveform)
+        pouring = (track.times_s >= heard_s[0]) & (track.times_s <= heard_s[1])
+        axes.plot(
+            track.times_s[pouring], _mel_band(track.f0_hz[pouring]), color="#7dd3fc", linewidth=0.9, linestyle="--"
+        )
+    axes.set_xlabel("s")
+    axes.set_ylabel("mel band")
+
+
+def pour_strip(
+    rgb: Sequence[UInt8[np.ndarray, "H W 3"]],
+    waveform: Float32[np.ndarray, " samples"],
+    *,
+    times_s: Float64[np.ndarray, " steps"],
+    fill: Float64[np.ndarray, " steps"],
+    tilt_deg: Float64[np.ndarray, " steps"],
+    decided_s: Float32[np.ndarray, " decisions"],
+    believed_fill: Float32[np.ndarray, " decisions"],
+    goal: float,
+    title: str,
+) -> bytes:
+    """One trial from left to right: frames, sound with its tracked resonance, fill level (true, believed) and tilt."""
+    with _sheet(8.6, 5.4) as sheet:
+        frames, heard, filled = sheet.figure.subplots(3, 1, height_ratios=(1.15, 1.0, 1.2))
+        picks = np.linspace(0, len(rgb) - 1, 8).round().astype(int)
+        frames.imshow(np.concatenate([rgb[k] for k in picks], axis=1), aspect="auto")
+        frames.set_axis_off()
+        frames.set_title(title, loc="left")
+        _draw_spectrogram(heard, waveform, heard_s=_while_filling(times_s, fill))
+        filled.plot(times_s, fill, color=_COLORS["vision"], label="fill")
+        filled.plot(decided_s, believed_fill, color=_COLORS["vision_audio"], linewidth=1.0, label="fill as believed")
+        filled.axhline(goal, color=_INK, linestyle=":", linewidth=1.0, label="goal")
+        filled.set_ylabel("of capacity")
+        filled.set_ylim(-0.05, 1.1)
+        filled.set_xlabel("s")
+        tilted = filled.twinx()
+        tilted.plot(times_s, tilt_deg, color=_COLORS["vision_noise"], linewidth=1.0, label="tilt")
+        tilted.set_ylabel("tilt [deg]")
+        for axes in (heard, filled):
+            axes.set_xlim(0.0, float(times_s[-1]))
+        filled.legend(handles=[*filled.lines, *tilted.lines], fontsize=7, ncols=4, loc="upper left")
+    return sheet.png
+
+
+def _while_filling(times_s: Float64[np.ndarray, " steps"], fill: Float64[np.ndarray, " steps"]) -> tuple[float, float]:
+    """When the level rose."""
+    rising = times_s[1:][np.diff(fill) > 1e-3]
+    return (float(rising[0]), float(rising[-1])) if len(rising) else (0.0, 0.0)
 
 
 def _mel_band(frequency_hz: Float32[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:

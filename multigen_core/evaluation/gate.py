@@ -37,7 +37,7 @@ def gate(
     if not challenger:
         return Decision(False, ("the challenger has no trials: run its evaluation first",), {})
     result = score(challenger, bootstrap)
-    aborted = sum(trial.outcome == "aborted" for trial in challenger)
+    aborted = sum(trial.outcome in ("aborted", "sense_lost") for trial in challenger)
     figures = {"nmae": result.nmae.mean, "spilled_ml_mean": result.spilled_ml_mean, "aborted": float(aborted)}
     met = [f"NMAE {result.nmae.mean:.3f} and {result.spilled_ml_mean:.1f} ml spilled are within the limits"]
     unmet = []
@@ -49,7 +49,9 @@ def gate(
             f"is above champion.max_spilled_ml {config.max_spilled_ml:g}"
         )
     if aborted:
-        unmet.append(f"{aborted} of {len(challenger)} trials were aborted because an action was not a number")
+        unmet.append(
+            f"{aborted} of {len(challenger)} trials were aborted: an action was not a number, or a sense was lost"
+        )
     if champion is None:
         met.append("there is no champion yet")
     else:

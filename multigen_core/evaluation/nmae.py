@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
 from multigen_core.evaluation.statistics import Bootstrap, Interval
-from multigen_core.records import Summary, Trial
+from multigen_core.records import Outcome, Summary, Trial
 
 __all__ = ["BLIND", "Score", "blind_trials", "by_container", "score", "summarise"]
 
@@ -83,7 +84,7 @@ def summarise(trials: Sequence[Trial], *, average_capacity_ml: float, bootstrap:
     figures["bias"] = scores[""].bias
     figures["spilled_ml_mean"] = scores[""].spilled_ml_mean
     outcomes = Counter(trial.outcome for trial in trials)
-    for outcome in ("stopped", "never_started", "never_stopped", "pitcher_empty", "aborted"):
+    for outcome in get_args(Outcome):
         figures[outcome] = outcomes[outcome]
     blind = score(blind_trials(trials, average_capacity_ml), bootstrap)
     figures["nmae_blind"] = blind.nmae.mean

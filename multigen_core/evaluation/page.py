@@ -16,8 +16,8 @@ def file_uri(path: Path) -> str:
     return data_uri(path.read_bytes(), path.suffix)
 
 
-def render(values: Mapping[str, Any]) -> str:
-    """The report page. Names from outside (files, clips, cups) are escaped; a missing value is an error."""
+def render(values: Mapping[str, Any], template: str = "report.html") -> str:
+    """A page of the folder ``template``. Names from outside are escaped; a missing value is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "template"),
         autoescape=True,
@@ -27,7 +27,7 @@ def render(values: Mapping[str, Any]) -> str:
     )
     environment.filters["figure"] = _figure
     environment.filters["mebibytes"] = lambda size: f"{size / 2**20:.1f}"
-    return environment.get_template("report.html").render(values)
+    return environment.get_template(template).render(values)
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

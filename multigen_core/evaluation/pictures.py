@@ -36,14 +36,17 @@ def draw_result(
     trials: Trials, policies: Mapping[str, Path], average_capacity_ml: float, bootstrap: Bootstrap, out: Path
 ) -> dict[str, Picture]:
     """The plots about trials; each is also written to ``out/<name>.png``."""
-    scores = {ablation: by_container(rows, bootstrap) for ablation, rows in trials.items()}
+    nmae = {
+        ablation: {cup: row.nmae for cup, row in by_container(rows, bootstrap).items()}
+        for ablation, rows in trials.items()
+    }
     first = next(iter(trials.values()))
     opaque = {trial.container: trial.opaque for trial in sorted(first, key=lambda row: (not row.opaque, row.container))}
     episodes = {ablation: int(str(read_summary(policies[ablation])["episodes"])) for ablation in trials}
     points = {ablation: [(episodes[ablation], score(rows, bootstrap).nmae)] for ablation, rows in trials.items()}
     blind = score(blind_trials(first, average_capacity_ml), bootstrap).nmae.mean
     drawn = {
-        "container_bars": (figures.container_bars(scores, opaque), "NMAE per cup and policy, with 95 % intervals"),
+        "container_bars": (figures.container_bars(nmae, opaque), "NMAE per cup and policy, with 95 % intervals"),
         "poured_against_target": (
             figures.poured_against_target(trials),
             "Every trial: poured over asked for; on the dotted line both agree",

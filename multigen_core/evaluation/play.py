@@ -5,7 +5,7 @@ from pathlib import Path
 from multigen_core.errors import UserError
 from multigen_core.evaluation.trials import Job, carry_out, trial_row
 from multigen_core.experiment import Experiment
-from multigen_core.lab.receivers import LAB_RECEIVERS
+from multigen_core.lab.conditions import CONDITIONS
 from multigen_core.lab.robot import Task
 from multigen_core.records import Trial
 
@@ -19,9 +19,10 @@ def play(
 
     Raises MissingInput when the folder holds no policy, UserError for an unknown cup or an impossible goal.
     """
-    receiver = next((cup for cup in LAB_RECEIVERS if cup.name == container), None)
+    cups = CONDITIONS[experiment.evaluation.conditions].receivers
+    receiver = next((cup for cup in cups if cup.name == container), None)
     if receiver is None:
-        known = ", ".join(cup.name for cup in LAB_RECEIVERS)
+        known = ", ".join(cup.name for cup in cups)
         raise UserError(f"container {container!r} is not in the lab; take one of {known}")
     if not 0.0 < goal_fraction <= 1.0:
         raise UserError(f"goal is {goal_fraction:g}; ask for more than 0 and at most 1 of the cup")

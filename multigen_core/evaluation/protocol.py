@@ -6,7 +6,7 @@ Cups take turns. Each meets the three kinds of goal in turn: half, nearly full, 
 import numpy as np
 
 from multigen_core.experiment import Experiment, seed_for
-from multigen_core.lab.receivers import LAB_RECEIVERS
+from multigen_core.lab.conditions import CONDITIONS
 from multigen_core.lab.robot import Task
 
 __all__ = ["HALF", "NEARLY_FULL", "RANDOM_FRACTION", "plan"]
@@ -22,10 +22,10 @@ def plan(experiment: Experiment) -> tuple[Task, ...]:
 
 
 def _task(experiment: Experiment, trial: int) -> Task:
-    turn, cup = divmod(trial, len(LAB_RECEIVERS))
-    drawn = np.random.default_rng(seed_for(experiment, "evaluation", "goal", trial)).uniform(*RANDOM_FRACTION)
+    receivers = CONDITIONS[experiment.evaluation.conditions].receivers
+    turn, cup = divmod(trial, len(receivers))
+    place = ("evaluation",) if experiment.evaluation.conditions == "test" else ("evaluation", "validation")
+    drawn = np.random.default_rng(seed_for(experiment, *place, "goal", trial)).uniform(*RANDOM_FRACTION)
     # Shifted by cup (pairs of an opaque and a clear one), so that a short list has all three kinds too.
     goal = (HALF, NEARLY_FULL, float(drawn))[(turn + cup // 2) % 3]
-    return Task(
-        receiver=LAB_RECEIVERS[cup], goal_fraction=goal, seed=seed_for(experiment, "evaluation", "trial", trial)
-    )
+    return Task(receiver=receivers[cup], goal_fraction=goal, seed=seed_for(experiment, *place, "trial", trial))

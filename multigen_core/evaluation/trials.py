@@ -1,7 +1,8 @@
 """Stage ``evaluation``: closed-loop trials of one trained policy in the lab."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,13 @@ from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import write_trials
 from multigen_core.experiment import Episodes, Evaluation, Experiment, seed_for
 from multigen_core.lab.control import Pour, pour
-from multigen_core.lab.emulated import Recording
+from multigen_core.lab.disturbances import Played
+from multigen_core.lab.emulated import EmulatedLab, Recording
 from multigen_core.lab.labs import REAL_TIME_LABS, open_lab
 from multigen_core.lab.robot import Task
 from multigen_core.media import write_video
-from multigen_core.policy.contract import Policy, load_policy
+from multigen_core.policy.contract import Policy
+from multigen_core.policy.trained import load_policy
 from multigen_core.progress import Progress
 from multigen_core.records import Summary, Trial
 from multigen_core.simulation.randomisation import TRAINING_RECEIVERS
@@ -28,7 +31,7 @@ from multigen_core.simulation.randomisation import TRAINING_RECEIVERS
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["AVERAGE_CAPACITY_ML", "VIDEOS", "Job", "carry_out", "run", "trial_row"]
+__all__ = ["AVERAGE_CAPACITY_ML", "VIDEOS", "Job", "carry_out", "opened_lab", "run", "trial_row", "write_recording"]
 
 AVERAGE_CAPACITY_ML = float(np.mean([cup.capacity_ml for cup in TRAINING_RECEIVERS]))
 """What the blind reference takes every cup for."""
@@ -48,6 +51,8 @@ class Job:
     episodes: Episodes
     evaluation: Evaluation
     video: Path | None
+    heard_from: Task | None = None
+    """Another trial, which the policy carries out before; its sound is then played instead of this one's own."""
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -97,17 +102,32 @@ def _policy(folder: Path) -> Policy:
 def carry_out(job: Job) -> Pour:
     """One trial in the emulated lab; writes its video where the job asks for one."""
     policy = _policy(job.policy)
-    with open_lab(
+    with opened_lab(job, policy, record=job.video is not None) as lab:
+        result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
+        if job.video is not None:
+            write_recording(job.video, lab.recording())
+    return result
+
+
+def opened_lab(job: Job, policy: Policy, *, record: bool) -> AbstractContextManager[EmulatedLab]:
+    """The lab as the job wants it."""
+    return open_lab(
         job.episodes,
         job.evaluation,
         audio_window_s=policy.audio_window_s,
         look_every=policy.executed,
-        record=job.video is not None,
-    ) as lab:
-        result = pour(lab, policy, job.task, max_duration_s=job.evaluation.max_duration_s)
-        if job.video is not None:
-            _write_recording(job.video, lab.recording())
-    return result
+        record=record,
+        played=_played(job, policy),
+    )
+
+
+def _played(job: Job, policy: Policy) -> Played | None:
+    """How the other trial sounds, when there is one."""
+    if job.heard_from is None:
+        return None
+    with opened_lab(replace(job, heard_from=None), policy, record=False) as lab:
+        pour(lab, policy, job.heard_from, max_duration_s=job.evaluation.max_duration_s)
+        return Played(job.heard_from, lab.sounding())
 
 
 def trial_row(job: Job, result: Pour, ablation: str) -> Trial:
@@ -131,8 +151,8 @@ def trial_row(job: Job, result: Pour, ablation: str) -> Trial:
     )
 
 
-def _write_recording(path: Path, recording: Recording) -> None:
-    """Enlarged by a whole factor without smoothing: what is seen are the policy's own pixels."""
+def write_recording(path: Path, recording: Recording) -> None:
+    """A video with sound, enlarged by a whole factor without smoothing: what is seen are the policy's own pixels."""
     factor = -(-_WATCHABLE_PX // recording.rgb[0].shape[0])
     frames = (frame.repeat(factor, axis=0).repeat(factor, axis=1) for frame in recording.rgb)
     write_video(path, frames, fps=recording.rate_hz, sound=recording.waveform)

@@ -1,16 +1,20 @@
 """What the emulated lab looks and sounds like: pitchers, liquids, surfaces, lights, camera poses, rooms and noises that
 no training pour has. Fixed before any policy was trained; never tuned to one.
+
+There are two such labs. Results come from ``test``; choices are made in ``validation``, whose cups, pitchers, liquids,
+lights, cameras and rooms are others again.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from multigen_core.acoustics.sound_scene import TRAINING_SOUND_RANGES
+from multigen_core.acoustics.sound_scene import TRAINING_SOUND_RANGES, SoundRanges
 from multigen_core.containers import Container, frustum
-from multigen_core.lab.receivers import LAB_RECEIVERS
+from multigen_core.lab.receivers import LAB_RECEIVERS, VALIDATION_RECEIVERS
 from multigen_core.records import Liquid
-from multigen_core.simulation.randomisation import TRAINING_RANGES
+from multigen_core.simulation.randomisation import TRAINING_RANGES, Ranges
 
-__all__ = ["LAB_LIQUIDS", "LAB_PITCHERS", "LAB_RANGES", "LAB_SOUND_RANGES"]
+__all__ = ["CONDITIONS", "LAB_LIQUIDS", "LAB_PITCHERS", "LAB_RANGES", "LAB_SOUND_RANGES", "Conditions"]
 
 LAB_PITCHERS: tuple[Container, ...] = (
     frustum(
@@ -69,3 +73,69 @@ LAB_SOUND_RANGES = replace(
     hum_dbfs=(-57.5, -52.0),
 )
 """Damper plastic, more ringing metal and ceramic, a livelier room, and a robot cell louder than any clip's kitchen."""
+
+_VALIDATION_PITCHERS: tuple[Container, ...] = (
+    frustum(
+        "copper_jug",
+        bottom_radius_m=0.0400,
+        top_radius_m=0.0400,
+        height_m=0.131,
+        material="metal",
+        opaque=True,
+        color=(0.66, 0.42, 0.30),
+        wall_m=0.0012,
+    ),
+    frustum(
+        "clear_flagon",
+        bottom_radius_m=0.0385,
+        top_radius_m=0.0365,
+        height_m=0.148,
+        material="plastic",
+        opaque=False,
+        color=(0.90, 0.94, 0.94),
+        wall_m=0.002,
+    ),
+)
+"""660 and 650 ml."""
+
+_VALIDATION_LIQUIDS: tuple[Liquid, ...] = (
+    Liquid("hibiscus_tea", (0.55, 0.06, 0.22), 0.75, 0.025),
+    Liquid("golden_milk", (0.93, 0.74, 0.38), 1.0, 0.05),
+    Liquid("matcha", (0.47, 0.58, 0.25), 0.95, 0.03),
+    Liquid("butterfly_pea_tea", (0.30, 0.25, 0.62), 0.7, 0.022),
+)
+
+_VALIDATION_RANGES = replace(
+    LAB_RANGES,
+    receivers=VALIDATION_RECEIVERS,
+    pitchers=_VALIDATION_PITCHERS,
+    liquids=_VALIDATION_LIQUIDS,
+    texture_seeds=(200_000, 299_999),
+    light_kelvin=(6900.0, 8000.0),
+    camera_distance_m=(0.685, 0.72),
+)
+
+_VALIDATION_SOUND_RANGES = replace(
+    LAB_SOUND_RANGES,
+    q={"plastic": (20.5, 24.0), "metal": (15.0, 19.5), "ceramic": (12.5, 16.5)},
+    wall_m={"metal": (0.0019, 0.0024)},
+    room_rt60_s=(0.82, 1.0),
+    hum_hz=(245.0, 300.0),
+)
+"""The other way round: more ringing plastic, damper metal and ceramic."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A lab, as far as chance may vary it."""
+
+    receivers: tuple[Container, ...]
+    ranges: Ranges
+    sound: SoundRanges
+
+
+CONDITIONS: Mapping[str, Conditions] = {
+    "test": Conditions(LAB_RECEIVERS, LAB_RANGES, LAB_SOUND_RANGES),
+    "validation": Conditions(VALIDATION_RECEIVERS, _VALIDATION_RANGES, _VALIDATION_SOUND_RANGES),
+}
+"""The values of ``evaluation.conditions``."""

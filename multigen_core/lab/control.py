@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multigen_core.lab.lost_senses import lost_sense
 from multigen_core.lab.robot import Lab, Readings, Task
 from multigen_core.policy.contract import Policy
 from multigen_core.records import Outcome
@@ -46,8 +47,8 @@ class Pour:
 
 def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour:
     """One trial. It ends when the pitcher is tilted back after having poured, when it is empty, when the time is
-    up, or at once when an action is not a number or the arm halts. Whatever the reason, the pitcher is then tilted
-    back, if the arm still moves."""
+    up, or at once when a sense that the policy needs is lost, when an action is not a number or the arm halts. Whatever
+    the reason, the pitcher is then tilted back, if the arm still moves."""
     readings = lab.start(task)
     skipped = round(lab.arm_latency_s * lab.rate_hz)
     decision_s: list[float] = []
@@ -56,6 +57,9 @@ def pour(lab: Lab, policy: Policy, task: Task, *, max_duration_s: float) -> Pour
     seeds = _decision_seeds(task.seed)
     while outcome is None:
         observation = lab.observe()
+        if lost_sense(policy, observation):
+            outcome = "sense_lost"
+            break
         before_s = time.perf_counter()
         chunk = policy.act(observation, next(seeds))
         decision_s.append(time.perf_counter() - before_s)

@@ -12,7 +12,8 @@ from jaxtyping import Float32, UInt8
 from multigen_core.acoustics.sound_scene import draw_sound_scene
 from multigen_core.acoustics.synthesiser import StreamingSynthesiser
 from multigen_core.experiment import Episodes, Evaluation
-from multigen_core.lab.conditions import LAB_RANGES, LAB_SOUND_RANGES
+from multigen_core.lab.conditions import CONDITIONS
+from multigen_core.lab.disturbances import DISTURBANCES, DisturbedSenses, Played, Sounding
 from multigen_core.lab.robot import Readings, Task
 from multigen_core.lab.sensors import ActionLine, Camera, Microphone
 from multigen_core.records import Observation
@@ -52,8 +53,12 @@ class EmulatedLab:
         audio_window_s: float,
         look_every: int,
         record: bool = False,
+        played: Played | None = None,
     ) -> None:
-        """``look_every``: control steps between decisions; the camera renders no more often unless ``record``."""
+        """``look_every``: control steps between decisions; the camera renders no more often unless ``record``.
+
+        ``played``: the microphone hears this trial instead of the one it stands beside.
+        """
         self.rate_hz = episodes.rate_hz
         self.arm_latency_s = evaluation.arm_latency_s
         self._episodes = episodes
@@ -61,11 +66,14 @@ class EmulatedLab:
         self._audio_window_s = audio_window_s
         self._look_every = look_every
         self._record = record
+        self._conditions = CONDITIONS[evaluation.conditions]
+        self._disturbance = DISTURBANCES[evaluation.disturbance]
+        self._played = played
 
     def start(self, task: Task) -> Readings:
-        """Draws everything but cup and goal from ``LAB_RANGES`` by the task's seed."""
+        """Draws everything but cup and goal from the lab's conditions by the task's seed."""
         goal = (task.goal_fraction, task.goal_fraction)
-        ranges = replace(LAB_RANGES, receivers=(task.receiver,), goal_fraction=goal)
+        ranges = replace(self._conditions.ranges, receivers=(task.receiver,), goal_fraction=goal)
         self._receiver, self._goal_fraction = task.receiver, task.goal_fraction
         setup = draw_setup(task.seed, ranges)
         self._world = PouringWorld(
@@ -76,13 +84,13 @@ class EmulatedLab:
             timestep_s=self._episodes.timestep_s,
             solver_iterations=self._episodes.solver_iterations,
         )
-        rng = np.random.default_rng([task.seed, 1])
-        self._sound = StreamingSynthesiser(
-            draw_sound_scene(rng, task.receiver.material, LAB_SOUND_RANGES),
-            radius_m=task.receiver.mouth_radius_m,
-            height_m=task.receiver.height_m,
-            seed=int(rng.integers(2**31)),
-            rate_hz=self.rate_hz,
+        self._sounding: list[Sounding] = []
+        self._sound, pour_level_dbfs = self._sound_of(self._played.task if self._played else task)
+        self._senses = DisturbedSenses(
+            self._disturbance,
+            pour_level_dbfs=pour_level_dbfs,
+            samples_per_step=self._sound.samples_per_step,
+            seed=task.seed,
         )
         evaluation = self._evaluation
         self._camera = Camera(latency_s=evaluation.camera_latency_s, rate_hz=self.rate_hz, look_every=self._look_every)
@@ -112,6 +120,7 @@ class EmulatedLab:
         self._joints_before_rad = self._world.state.joints_rad
         state = self._move(action)
         self._step += 1
+        self._sounding.append(self._sounding_now(state))
         block = self._listen(state)
         self._microphone.hear(block)
         if self._record:
@@ -133,6 +142,10 @@ class EmulatedLab:
         sound = np.concatenate(self._heard) if self._heard else np.zeros(0, np.float32)
         return Recording(rgb=frames, waveform=sound, rate_hz=self.rate_hz)
 
+    def sounding(self) -> tuple[Sounding, ...]:
+        """What was to be heard in every control step so far."""
+        return tuple(self._sounding)
+
     def _take_place(self, setup: PourSetup) -> None:
         """The arm holds the pitcher where the pour begins."""
         self._actions = ActionLine(latency_s=self.arm_latency_s, rate_hz=self.rate_hz)
@@ -150,15 +163,36 @@ class EmulatedLab:
         due = self._camera.due(self._step)
         if not (due or self._record):
             return
-        rgb = self._world.rgb()
+        rgb = self._senses.seen(self._world.rgb())
         if due:
             self._camera.take(self._step, rgb)
         if self._record:
             self._frames.append(rgb)
 
+    def _sound_of(self, task: Task) -> tuple[StreamingSynthesiser, float]:
+        """The microphone beside a cup in a room of the lab, and how loud a typical pour is there [dBFS]."""
+        rng = np.random.default_rng([task.seed, 1])
+        scene = draw_sound_scene(rng, task.receiver.material, self._conditions.sound)
+        synthesiser = StreamingSynthesiser(
+            scene,
+            radius_m=task.receiver.mouth_radius_m,
+            height_m=task.receiver.height_m,
+            seed=int(rng.integers(2**31)),
+            rate_hz=self.rate_hz,
+        )
+        return synthesiser, scene.level_dbfs
+
     def _listen(self, state: WorldState) -> Float32[np.ndarray, " samples"]:
-        """The physical sound of the step that led to ``state``."""
-        return self._sound.step(state.flow_ml_s, self._receiver.height_m - state.level_m, state.fall_height_m)
+        """The physical sound of the step that led to ``state``, as the microphone takes it."""
+        sounding = self._sounding_now(state)
+        if self._played is not None:
+            sounding = self._played.at(self._step)
+        if self._disturbance.pour_muted:
+            sounding = (0.0, *sounding[1:])
+        return self._senses.heard(self._sound.step(*sounding))
+
+    def _sounding_now(self, state: WorldState) -> Sounding:
+        return state.flow_ml_s, self._receiver.height_m - state.level_m, state.fall_height_m
 
     def _readings(self, state: WorldState) -> Readings:
         lip_offset = state.lip_position_m - mouth_centre_m(self._world.setup)

@@ -19,7 +19,8 @@ from multigen_core.lab.robot import Task
 from multigen_core.lab.robot_lab import RobotLab
 from multigen_core.lab.trial_plan import PlannedTrial, TrialPlan, vessel_named
 from multigen_core.lab.weighing import Scale, SerialScale, TypedScale
-from multigen_core.policy.contract import Policy, load_policy
+from multigen_core.policy.contract import Policy
+from multigen_core.policy.trained import load_policy
 from multigen_core.records import SAMPLE_RATE_HZ, Episode, Soundtrack, Trial
 from multigen_core.storage import finished, output_folder, write_json
 

@@ -1,4 +1,4 @@
-"""The eight cups of the lab: the rows of the results table. None of them is met in training.
+"""The cups of the lab: the eight rows of the results table, and eight others for choices. None is met in training.
 
 Capacities span more than a factor of three among the opaque cups and among the clear ones, so that pouring for an
 average cup does not pay. Opaque and clear cups take turns: any prefix of a trial list has both.
@@ -6,7 +6,7 @@ average cup does not pay. Opaque and clear cups take turns: any prefix of a tria
 
 from multigen_core.containers import Container, frustum
 
-__all__ = ["LAB_RECEIVERS"]
+__all__ = ["LAB_RECEIVERS", "VALIDATION_RECEIVERS"]
 
 LAB_RECEIVERS: tuple[Container, ...] = (
     # A party cup: wide, strongly tapered, about 420 ml.
@@ -96,3 +96,94 @@ LAB_RECEIVERS: tuple[Container, ...] = (
     ),
 )
 """Four opaque, four clear."""
+
+VALIDATION_RECEIVERS: tuple[Container, ...] = (
+    # About 115 ml.
+    frustum(
+        "sake_cup",
+        bottom_radius_m=0.0200,
+        top_radius_m=0.0310,
+        height_m=0.056,
+        material="ceramic",
+        opaque=True,
+        color=(0.36, 0.42, 0.48),
+        wall_m=0.003,
+    ),
+    # About 120 ml.
+    frustum(
+        "clear_vial",
+        bottom_radius_m=0.0210,
+        top_radius_m=0.0240,
+        height_m=0.076,
+        material="plastic",
+        opaque=False,
+        color=(0.91, 0.93, 0.93),
+        wall_m=0.0015,
+    ),
+    # About 420 ml.
+    frustum(
+        "travel_mug",
+        bottom_radius_m=0.0280,
+        top_radius_m=0.0340,
+        height_m=0.140,
+        material="plastic",
+        opaque=True,
+        color=(0.14, 0.30, 0.24),
+        wall_m=0.003,
+    ),
+    # About 415 ml.
+    frustum(
+        "clear_pilsner",
+        bottom_radius_m=0.0240,
+        top_radius_m=0.0370,
+        height_m=0.140,
+        material="plastic",
+        opaque=False,
+        color=(0.93, 0.92, 0.90),
+        wall_m=0.002,
+    ),
+    # About 350 ml.
+    frustum(
+        "tin_can",
+        bottom_radius_m=0.0400,
+        top_radius_m=0.0400,
+        height_m=0.070,
+        material="metal",
+        opaque=True,
+        color=(0.76, 0.74, 0.66),
+    ),
+    # About 270 ml.
+    frustum(
+        "clear_dish",
+        bottom_radius_m=0.0380,
+        top_radius_m=0.0430,
+        height_m=0.052,
+        material="plastic",
+        opaque=False,
+        color=(0.90, 0.94, 0.95),
+        wall_m=0.0015,
+    ),
+    # About 240 ml.
+    frustum(
+        "blue_beaker",
+        bottom_radius_m=0.0240,
+        top_radius_m=0.0300,
+        height_m=0.104,
+        material="plastic",
+        opaque=True,
+        color=(0.20, 0.28, 0.66),
+        wall_m=0.0015,
+    ),
+    # About 335 ml.
+    frustum(
+        "clear_bucket",
+        bottom_radius_m=0.0280,
+        top_radius_m=0.0410,
+        height_m=0.089,
+        material="plastic",
+        opaque=False,
+        color=(0.94, 0.94, 0.94),
+        wall_m=0.0015,
+    ),
+)
+"""Four opaque, four clear: what is tried out is tried out on these, so that the table's cups stay unseen."""

@@ -62,14 +62,14 @@ class SoundEncoder(nn.Module):
 
 
 class ObservationEncoder(nn.Module):
-    """All senses together. Without ``uses_sound`` there is no ear, and nothing else differs."""
+    """All senses together. Without ``uses_sight`` there is no eye, without ``uses_sound`` no ear."""
 
-    def __init__(self, *, uses_sound: bool, features: int) -> None:
+    def __init__(self, *, uses_sight: bool, uses_sound: bool, features: int) -> None:
         super().__init__()
-        self.image = ImageEncoder(features=features)
+        self.image = ImageEncoder(features=features) if uses_sight else None
         self.body = nn.Linear(15, features)
         self.sound = SoundEncoder(features=features) if uses_sound else None
-        senses = 3 if uses_sound else 2
+        senses = 1 + uses_sight + uses_sound
         self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(senses * features, features), nn.ReLU())
 
     def forward(
@@ -81,7 +81,9 @@ class ObservationEncoder(nn.Module):
         goal: Float[Tensor, "B 1"],
     ) -> Float[Tensor, "B features"]:
         """Everything normalised."""
-        senses = [self.image(rgb), self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
+        senses = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
+        if self.image is not None:
+            senses.insert(0, self.image(rgb))
         if self.sound is not None:
             senses.append(self.sound(log_mel))
         out: Tensor = self.fuse(torch.cat(senses, dim=1))

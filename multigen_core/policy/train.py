@@ -1,4 +1,4 @@
-"""The stage ``policy``: one diffusion policy per ablation, from the dubbed shards."""
+"""The stage ``policy``: one policy per ablation, from the dubbed shards."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -25,8 +25,10 @@ from multigen_core.errors import ConfigError
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.experiment import Policy as PolicyParams
 from multigen_core.policy.augmentation import augmented
-from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
+from multigen_core.policy.config import PolicyConfig
+from multigen_core.policy.network import PolicyNetwork
 from multigen_core.policy.normaliser import Normaliser
+from multigen_core.policy.trained import TrainedPolicy
 from multigen_core.progress import Progress
 from multigen_core.records import ACTION_SPEC, Summary
 from multigen_core.trainer import trainer_for
@@ -43,22 +45,28 @@ _VALIDATION_WINDOWS = 512
 _WARM_UP = 0.05
 """Share of the steps in which the learning rate rises; afterwards it falls along a cosine."""
 _REPORT_EVERY = 10
+_DRAWS = 4
+"""Noise levels per observation in training: the denoiser is cheap beside the eye and the ear."""
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """Where a policy's training sound comes from and whether it has an ear. Everything else is the same."""
+    """Where a policy's training sound comes from, and its senses. Everything else is the same."""
 
     shards: str
     """Stage whose output is trained on."""
+    uses_sight: bool
     uses_sound: bool
 
 
 ABLATIONS: Mapping[str, Ablation] = {
-    "vision": Ablation("audiovisual", uses_sound=False),
-    "vision_audio": Ablation("audiovisual", uses_sound=True),
-    "vision_noise": Ablation("noise_augmented", uses_sound=True),
+    "vision": Ablation("audiovisual", uses_sight=True, uses_sound=False),
+    "vision_audio": Ablation("audiovisual", uses_sight=True, uses_sound=True),
+    "vision_noise": Ablation("noise_augmented", uses_sight=True, uses_sound=True),
+    "audio": Ablation("audiovisual", uses_sight=False, uses_sound=True),
+    "joints": Ablation("audiovisual", uses_sight=False, uses_sound=False),
 }
+"""The last one knows its joints and the goal alone: what timing by heart is worth."""
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:
@@ -86,15 +94,17 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
 
 def train(
     recordings: list[Recording], params: PolicyParams, *, ablation: str, seed: int, progress: Progress
-) -> tuple[DiffusionPolicy, pd.DataFrame]:
+) -> tuple[TrainedPolicy, pd.DataFrame]:
     """A trained policy and its curve (step, name, value)."""
     kept, held_out = split_episodes(len(recordings), validation_fraction=params.validation_fraction, seed=seed)
     windows, unseen = (
         Windows([recordings[k] for k in part], chunk=params.chunk, audio_window_s=params.audio_window_s)
         for part in (kept, held_out)
     )
-    config = DiffusionConfig(
+    config = PolicyConfig(
+        family=params.family,
         ablation=ablation,
+        uses_sight=ABLATIONS[ablation].uses_sight,
         uses_sound=ABLATIONS[ablation].uses_sound,
         spec=ACTION_SPEC,
         image_px=windows.rgb.shape[1],
@@ -107,7 +117,7 @@ def train(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        training = Training(DiffusionNetwork(config, Normaliser.fit(windows)), params)
+        training = Training(PolicyNetwork(config, Normaliser.fit(windows)), params)
         recorder = _Recorder(progress, params.steps)
         trainer = trainer_for(
             params.steps,
@@ -119,35 +129,34 @@ def train(
             deterministic="warn",
         )
         trainer.fit(training, _Drawn(windows, params, seed), _HeldOut(unseen, params.batch, seed))
-    return DiffusionPolicy(training.network.cpu()), pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
+    return TrainedPolicy(training.network.cpu()), pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
 
 
 class Training(lightning.LightningModule):
-    """Loss, optimiser and validation figures of a diffusion network."""
+    """Loss, optimiser and validation figures of a policy."""
 
-    def __init__(self, network: DiffusionNetwork, params: PolicyParams) -> None:
+    def __init__(self, network: PolicyNetwork, params: PolicyParams) -> None:
         super().__init__()
         self.network = network
         self._params = params
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
-        losses = self.network.random_losses(batch)
-        return losses.diffusion + self._params.auxiliary_weight * losses.auxiliary
+        losses = self.network.losses(batch, draws=_DRAWS)
+        return losses.actions + self._params.auxiliary_weight * losses.auxiliary
 
     def validation_step(self, batch: WindowBatch, batch_idx: int) -> None:
         """Figures on held-out episodes, at noise that is the same in every validation."""
         config, network = self.network.config, self.network
         generator = torch.Generator().manual_seed(batch_idx)
         noise = torch.randn(batch.actions.shape, generator=generator).to(self.device)
-        level = torch.randint(1, config.diffusion_steps + 1, (len(noise),), generator=generator).to(self.device)
-        losses = network.losses(batch, noise, level)
+        losses = network.losses(batch, generator=generator)
         decided, told = network.decide(batch, noise)
         scale = decided.new_tensor(network.normaliser.actions.scale)
         executed = slice(0, config.executed)
         miss = ((decided - batch.actions)[:, executed] / scale).square().mean().sqrt()
         auxiliary = (told - batch.auxiliary).abs().mean(dim=0)
         figures = {
-            "validation_loss": losses.diffusion,
+            "validation_loss": losses.actions,
             "validation_action_error": miss,
             "validation_fill_error": auxiliary[0],
             "validation_flow_error_ml_s": auxiliary[1],

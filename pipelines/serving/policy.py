@@ -7,7 +7,7 @@ import mlflow
 import numpy as np
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from multigen_core.policy.contract import load_policy
+from multigen_core.policy.trained import load_policy
 from multigen_core.records import Observation
 
 Batch = np.ndarray

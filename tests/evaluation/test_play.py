@@ -7,7 +7,7 @@ import pytest
 from multigen_core.evaluation.__main__ import main
 from multigen_core.experiment import override
 from multigen_core.media import probe
-from tests.policy.test_contract import untrained_diffusion
+from tests.policy.test_contract import untrained
 
 TINY = Path(__file__).parents[2] / "experiments" / "tiny.yaml"
 
@@ -25,7 +25,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("policies") / "vision_audio"
     folder.mkdir()
-    untrained_diffusion(True).save(folder)
+    untrained().save(folder)
     return folder
 
 

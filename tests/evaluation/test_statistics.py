@@ -29,6 +29,25 @@ def test_the_interval_has_the_width_that_theory_gives() -> None:
     assert interval.mean - interval.low == pytest.approx(half, rel=0.1)
 
 
+def test_over_one_training_the_interval_is_that_over_trials() -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, 200)
+    bootstrap = Bootstrap(resamples=4000, seed=1)
+    one, nested = bootstrap.mean(values), bootstrap.mean_over_seeds(values[None])
+    assert nested.mean == pytest.approx(one.mean)
+    assert (nested.low, nested.high) == pytest.approx((one.low, one.high), abs=0.05)
+
+
+def test_trainings_that_differ_widen_the_interval() -> None:
+    """Two sources of chance: their variances add, a mean over all rows would know of one alone."""
+    rng = np.random.default_rng(2)
+    seeds, trials = 40, 60
+    values = rng.normal(0.0, 1.0, (seeds, 1)) + rng.normal(0.0, 1.0, (1, trials))
+    interval = Bootstrap(resamples=4000, seed=1).mean_over_seeds(values)
+    spread = np.sqrt(values.mean(axis=1).var() / seeds + values.mean(axis=0).var() / trials)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * spread, rel=0.1)
+    assert interval.high - interval.low > 4.0 * (lambda i: i.high - i.low)(BOOTSTRAP.mean(values.ravel()))
+
+
 def test_equal_values_have_no_width() -> None:
     interval = BOOTSTRAP.mean(np.full(7, 0.25))
     assert (interval.low, interval.mean, interval.high) == (0.25, 0.25, 0.25)

@@ -18,7 +18,7 @@ from multigen_core.records import Trial
 from multigen_core.stages import Inputs
 from multigen_core.storage import output_folder, write_json
 from tests.evaluation.made_up_run import experiment
-from tests.policy.test_contract import untrained_diffusion
+from tests.policy.test_contract import untrained
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def params() -> Experiment:
 @pytest.fixture(scope="module")
 def evaluated(params: Experiment, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     policy = tmp_path_factory.mktemp("policy")
-    untrained_diffusion(True).save(policy)
+    untrained().save(policy)
     out = tmp_path_factory.mktemp("evaluation")
     inputs = Inputs(root=out, folders={"policy": (policy,)}, partition="vision_audio")
     return out, trials.run(params, inputs, out, Silent())
@@ -74,7 +74,7 @@ def test_the_blind_reference_knows_the_training_cups_only() -> None:
 
 def test_the_same_evaluation_runs_with_the_arm_at_the_other_end_of_a_wire(params: Experiment, tmp_path: Path) -> None:
     (tmp_path / "policy").mkdir()
-    untrained_diffusion(True).save(tmp_path / "policy")
+    untrained().save(tmp_path / "policy")
     wired = replace(params, evaluation=replace(params.evaluation, lab="gen3_emulator", trials=1))
     (tmp_path / "out").mkdir()
     inputs = Inputs(root=tmp_path, folders={"policy": (tmp_path / "policy",)}, partition="vision_audio")

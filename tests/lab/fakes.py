@@ -75,6 +75,7 @@ class ScriptedPolicy:
     executed: int = 2
     chunk: int = 16
     spec: ActionSpec = ACTION_SPEC
+    uses_sight: bool = False
     uses_sound: bool = False
     audio_window_s: float = 1.0
     seeds: list[int] = field(default_factory=list)

@@ -17,7 +17,7 @@ from multigen_core.lab.weighing import SerialScale, TypedScale
 from multigen_core.media import write_flac, write_video
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
 from multigen_core.storage import output_folder, write_json
-from tests.policy.test_contract import untrained_diffusion
+from tests.policy.test_contract import untrained
 
 PLAN = """
 policy: models/policy/vision_audio
@@ -56,7 +56,7 @@ class Person:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("lab")
     (folder / "models/policy/vision_audio").mkdir(parents=True)
-    untrained_diffusion(True).save(folder / "models/policy/vision_audio")
+    untrained().save(folder / "models/policy/vision_audio")
     write_video(folder / "film.mp4", (np.full((48, 64, 3), k % 200, np.uint8) for k in range(900)), fps=10)
     rng = np.random.default_rng(0)
     write_flac(folder / "sound.flac", 0.1 * rng.standard_normal(90 * SAMPLE_RATE_HZ).astype(np.float32))

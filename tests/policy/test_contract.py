@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,22 @@ import pytest
 import torch
 
 from multigen_core.errors import ConfigError, MissingInput
-from multigen_core.policy.contract import FAMILIES, Policy, load_policy
-from multigen_core.policy.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionPolicy
+from multigen_core.policy.config import PolicyConfig
+from multigen_core.policy.contract import Policy
+from multigen_core.policy.network import FAMILIES, PolicyNetwork
 from multigen_core.policy.normaliser import Affine, Normaliser
+from multigen_core.policy.trained import TrainedPolicy, load_policy
 from multigen_core.records import ACTION_SPEC, Observation
 
 LIMIT = 2.0
 SCALE = (0.02, 0.01, 0.5)
 
 
-def untrained_diffusion(uses_sound: bool) -> DiffusionPolicy:
-    config = DiffusionConfig(
+def untrained(family: str = "diffusion", *, uses_sight: bool = True, uses_sound: bool = True) -> TrainedPolicy:
+    config = PolicyConfig(
+        family=family,
         ablation="vision_audio" if uses_sound else "vision",
+        uses_sight=uses_sight,
         uses_sound=uses_sound,
         spec=ACTION_SPEC,
         image_px=48,
@@ -42,11 +46,7 @@ def untrained_diffusion(uses_sound: bool) -> DiffusionPolicy:
         log_mel=Affine(offset=(-2.5,), scale=(1.0,)),
     )
     torch.manual_seed(0)
-    return DiffusionPolicy(DiffusionNetwork(config, normaliser))
-
-
-UNTRAINED: dict[str, Callable[[bool], DiffusionPolicy]] = {"diffusion": untrained_diffusion}
-"""One maker per member of the family list."""
+    return TrainedPolicy(PolicyNetwork(config, normaliser))
 
 
 def observation(seed: int = 0) -> Observation:
@@ -60,15 +60,15 @@ def observation(seed: int = 0) -> Observation:
     )
 
 
-@pytest.fixture(params=[(family, ear) for family in FAMILIES for ear in (True, False)], ids=str)
-def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[DiffusionPolicy, Path]:
-    family, uses_sound = request.param
-    policy = UNTRAINED[family](uses_sound)
+@pytest.fixture(params=product(FAMILIES, (True, False), (True, False)), ids=str)
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[TrainedPolicy, Path]:
+    family, uses_sight, uses_sound = request.param
+    policy = untrained(family, uses_sight=uses_sight, uses_sound=uses_sound)
     policy.save(tmp_path)
     return policy, tmp_path
 
 
-def test_loaded_policy_decides_as_the_saved_one(saved: tuple[DiffusionPolicy, Path]) -> None:
+def test_loaded_policy_decides_as_the_saved_one(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, folder = saved
     loaded: Policy = load_policy(folder)
     assert loaded.spec == ACTION_SPEC
@@ -77,23 +77,31 @@ def test_loaded_policy_decides_as_the_saved_one(saved: tuple[DiffusionPolicy, Pa
         np.testing.assert_array_equal(loaded.act(observation(), seed), policy.act(observation(), seed))
 
 
-def test_decision_follows_the_seed_and_the_limits(saved: tuple[DiffusionPolicy, Path]) -> None:
+def test_decision_follows_the_seed_and_the_limits(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, _ = saved
     actions = policy.act(observation(), 1)
     assert actions.shape == (7, 3) and actions.dtype == np.float32
     assert (np.abs(actions) <= LIMIT * np.array(SCALE) * 1.0001).all()
     np.testing.assert_array_equal(actions, policy.act(observation(), 1))
-    assert not np.array_equal(actions, policy.act(observation(), 2))
+    left_to_chance = not np.array_equal(actions, policy.act(observation(), 2))
+    assert left_to_chance == (policy.config.family == "diffusion")
 
 
-def test_only_a_policy_with_an_ear_hears(saved: tuple[DiffusionPolicy, Path]) -> None:
+def test_only_a_policy_with_an_eye_sees(saved: tuple[TrainedPolicy, Path]) -> None:
+    policy, _ = saved
+    dark = dataclasses.replace(observation(), rgb=np.zeros((48, 48, 3), np.uint8))
+    same = np.array_equal(policy.act(observation(), 1), policy.act(dark, 1))
+    assert same != policy.uses_sight
+
+
+def test_only_a_policy_with_an_ear_hears(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, _ = saved
     quiet = dataclasses.replace(observation(), waveform=np.zeros(16_000, np.float32))
     same = np.array_equal(policy.act(observation(), 1), policy.act(quiet, 1))
     assert same != policy.uses_sound
 
 
-def test_saved_config_names_units_and_frame(saved: tuple[DiffusionPolicy, Path]) -> None:
+def test_saved_config_names_units_and_frame(saved: tuple[TrainedPolicy, Path]) -> None:
     config = json.loads((saved[1] / "config.json").read_text())
     assert config["family"] in FAMILIES
     assert config["spec"] == {
@@ -104,7 +112,7 @@ def test_saved_config_names_units_and_frame(saved: tuple[DiffusionPolicy, Path])
     }
 
 
-def test_observation_of_another_size_is_refused(saved: tuple[DiffusionPolicy, Path]) -> None:
+def test_observation_of_another_size_is_refused(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, _ = saved
     small = dataclasses.replace(observation(), rgb=np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(ValueError, match=r"image is \(32, 32, 3\)"):
@@ -121,5 +129,5 @@ def test_folder_without_policy_names_the_stage(tmp_path: Path) -> None:
 
 def test_unknown_family_lists_the_known(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"family": "oracle"}')
-    with pytest.raises(ConfigError, match=r"'oracle'; known families: diffusion"):
+    with pytest.raises(ConfigError, match=r"'oracle'; known families: diffusion, behaviour_cloning"):
         load_policy(tmp_path)

@@ -12,8 +12,8 @@ from multigen_core.dataset.windows import Recording
 from multigen_core.errors import ConfigError
 from multigen_core.experiment import Experiment, load
 from multigen_core.experiment import Policy as PolicyParams
-from multigen_core.policy.contract import load_policy
 from multigen_core.policy.train import ABLATIONS, CURVE, run, train
+from multigen_core.policy.trained import load_policy
 from multigen_core.progress import Silent
 from multigen_core.records import ACTION_SPEC, Observation, Summary
 from multigen_core.stages import Inputs
@@ -118,6 +118,7 @@ def test_stage_writes_a_policy_that_loads(
     summary, listener = run_stage(experiment, shards, ablation, tmp_path / "out")
     policy = load_policy(tmp_path / "out")
     assert policy.spec == ACTION_SPEC
+    assert policy.uses_sight == ABLATIONS[ablation].uses_sight
     assert policy.uses_sound == ABLATIONS[ablation].uses_sound
     assert (summary["episodes"], summary["steps"]) == (6, 5)
     figures = {

@@ -1,0 +1,44 @@
+"""What makes a trained policy what it is, but for weights and scales."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from multigen_core.records import ActionSpec
+
+__all__ = ["PolicyConfig"]
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Family, senses, sizes and sampling."""
+
+    family: str
+    ablation: str
+    uses_sight: bool
+    uses_sound: bool
+    spec: ActionSpec
+    image_px: int
+    audio_window_s: float
+    chunk: int
+    executed: int
+    diffusion_steps: int
+    sampling_steps: int
+    sampling_noise: float = 1.0
+    """Scale of the noise that a decision is denoised from. With a draw of its own at every decision a policy that is
+    unsure when to stop will sooner or later draw the stop: at 1 it poured 0.4 of the goal too little, at 0 it stops
+    when stopping is the likelier half."""
+    features: int = 96
+    width: int = 32
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the inverse of :meth:`from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "PolicyConfig":
+        """The config that :meth:`to_json` wrote."""
+        spec = values["spec"]
+        action_spec = ActionSpec(
+            names=tuple(spec["names"]), units=tuple(spec["units"]), frame=spec["frame"], rate_hz=spec["rate_hz"]
+        )
+        return cls(**{**values, "spec": action_spec})

@@ -1,0 +1,103 @@
+"""What is trained: senses fused into features, a head that turns them into a chunk of actions, and an auxiliary one.
+
+The auxiliary head tells fill fraction, flow and air column from the same features: only training uses it, and it is
+what makes the features follow the liquid.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multigen_core.dataset.windows import AUXILIARY, WindowBatch
+from multigen_core.policy.cloning import CloningHead
+from multigen_core.policy.config import PolicyConfig
+from multigen_core.policy.diffusion import DiffusionHead
+from multigen_core.policy.encoders import ObservationEncoder
+from multigen_core.policy.normaliser import Normaliser
+
+__all__ = ["FAMILIES", "Head", "Losses", "PolicyNetwork"]
+
+
+class Head(Protocol):
+    """From features to a chunk of actions; all in normalised units."""
+
+    def __init__(self, config: PolicyConfig) -> None: ...
+
+    def loss(
+        self,
+        clean: Float[Tensor, "B T A"],
+        features: Float[Tensor, "B F"],
+        *,
+        draws: int,
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, ""]:
+        """Distance to the expert's chunks; ``draws`` and ``generator`` are for what the head leaves to chance."""
+
+    def choose(
+        self, features: Float[Tensor, "B F"], noise: Float[Tensor, "B T A"], normaliser: Normaliser
+    ) -> Float[Tensor, "B T A"]:
+        """Chunks within the expert's limits; ``noise`` is what a head that samples begins with."""
+
+
+FAMILIES: Mapping[str, type[nn.Module]] = {"diffusion": DiffusionHead, "behaviour_cloning": CloningHead}
+"""``policy.family`` -> its head."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of one batch, both in normalised units."""
+
+    actions: Float[Tensor, ""]
+    auxiliary: Float[Tensor, ""]
+
+
+class PolicyNetwork(nn.Module):
+    """Encoder and heads, with the scales between physical units and theirs."""
+
+    def __init__(self, config: PolicyConfig, normaliser: Normaliser) -> None:
+        super().__init__()
+        self.config = config
+        self.normaliser = normaliser
+        self.encoder = ObservationEncoder(
+            uses_sight=config.uses_sight, uses_sound=config.uses_sound, features=config.features
+        )
+        self.head: Any = FAMILIES[config.family](config)
+        self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
+
+    def encode(self, batch: WindowBatch) -> Float[Tensor, "B features"]:
+        """Features of the observations of a batch."""
+        out: Tensor = self.encoder(
+            batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
+            self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],
+            self.normaliser.joints.normalise(batch.joints_rad),
+            self.normaliser.joint_speeds.normalise(batch.joint_speeds_rad_s),
+            self.normaliser.goal.normalise(batch.goal_fraction),
+        )
+        return out
+
+    def losses(self, batch: WindowBatch, *, draws: int = 1, generator: torch.Generator | None = None) -> Losses:
+        """Of the chunk, as the head counts it, and the mean squared error of the auxiliary head.
+
+        Without ``generator`` chance is torch's default one.
+        """
+        features = self.encode(batch)
+        clean = self.normaliser.actions.normalise(batch.actions)
+        told = self.auxiliary(features)
+        return Losses(
+            actions=self.head.loss(clean, features, draws=draws, generator=generator),
+            auxiliary=functional.mse_loss(told, self.normaliser.auxiliary.normalise(batch.auxiliary)),
+        )
+
+    def decide(
+        self, batch: WindowBatch, noise: Float[Tensor, "B T A"]
+    ) -> tuple[Float[Tensor, "B T A"], Float[Tensor, "B 3"]]:
+        """Chunks of actions, and what the auxiliary head tells, both in physical units."""
+        features = self.encode(batch)
+        clean = self.head.choose(features, noise, self.normaliser)
+        told = self.normaliser.auxiliary.restore(self.auxiliary(features))
+        return self.normaliser.actions.restore(clean), told

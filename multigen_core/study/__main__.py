@@ -1,0 +1,151 @@
+"""``python -m multigen_core.study``: the study's trainings and trials, its JSON file, figures and table."""
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from multigen_core.errors import ConfigError, UserError
+from multigen_core.experiment import Experiment, load, seed_for
+from multigen_core.study.protocol import Protocol, load_protocol
+from multigen_core.study.units import phases
+
+RESULT = "study.json"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m multigen_core.study",
+        description="Trains and tries out every policy of the study; goes on where it was stopped.",
+    )
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument(
+        "--protocol",
+        type=Path,
+        default=Path("experiments/protocol.yaml"),
+        metavar="FILE",
+        help="numbers of trainings and trials; default: experiments/protocol.yaml",
+    )
+    parser.add_argument(
+        "--validation",
+        action="store_true",
+        help="in the lab where choices are made, whose result goes to reports/study/validation, not into the README",
+    )
+    parser.add_argument("--phases", nargs="+", metavar="NAME", help="only these; default: all of them")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="default: results")
+    parser.add_argument("--table", action="store_true", help="only writes the README's table from the result")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if options.table:
+            _write_table(options.out)
+        else:
+            _run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped: finished trainings and trials are kept, run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    from multigen_core.study.carry_out import STUDY, Study
+
+    root = Path.cwd()
+    experiment = load(options.params)
+    conditions = "validation" if options.validation else "test"
+    experiment = dataclasses.replace(
+        experiment, evaluation=dataclasses.replace(experiment.evaluation, conditions=conditions, disturbance="none")
+    )
+    protocol = load_protocol(options.protocol)
+    study = Study(root, experiment)
+    study.make(_chosen(protocol, options.phases))
+    out = root / STUDY / "validation" if options.validation else options.out
+    _write_result(study, protocol, out)
+    if not options.validation:
+        _write_table(out)
+
+
+def _chosen(protocol: Protocol, names: list[str] | None) -> list[Any]:
+    known = {phase.name: phase for phase in phases(protocol)}
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"--phases has {name!r}; phases are {', '.join(known)}")
+    return [phase for name, phase in known.items() if names is None or name in names]
+
+
+def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
+    from multigen_core.evaluation.lineage import commit, wall_seconds
+    from multigen_core.evaluation.statistics import Bootstrap
+    from multigen_core.machine import hardware
+    from multigen_core.storage import write_json
+    from multigen_core.study.carry_out import STUDY
+    from multigen_core.study.explain import explain
+    from multigen_core.study.page import write_page
+    from multigen_core.study.pictures import draw
+    from multigen_core.study.result import result
+
+    experiment: Experiment = study.experiment
+    bootstrap = Bootstrap(experiment.evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap"))
+    git_commit = commit(study.root)
+    out.mkdir(parents=True, exist_ok=True)
+    data_s = {stage: s for stage, s in wall_seconds(study.root).items() if stage.split("@")[0] not in _NOT_DATA}
+    found = {
+        "profile": experiment.profile,
+        "lab": experiment.evaluation.lab,
+        "conditions": experiment.evaluation.conditions,
+        "lab_runs": _lab_runs(out / RESULT, git_commit),
+        "git_commit": git_commit,
+        "hardware": hardware(),
+        "seed": experiment.seed,
+        "training_seeds": list(protocol.training_seeds),
+        "episodes": len(experiment.episodes.shards) * experiment.episodes.per_shard,
+        "wall_s": {"data": round(sum(data_s.values()), 1), "trainings_and_trials": study.wall_s()},
+        **result(study, protocol, bootstrap),
+    }
+    write_json(out / RESULT, found)
+    figures = draw(found, out / "figures")
+    main = next(iter(phases(protocol)))
+    first = [series for series in main.series if series.training.seed == protocol.training_seeds[0]]
+    hearing = [series for series in first if series.training.ablation == "vision_audio"]
+    why = explain(study, [series for series in first if series not in hearing] + hearing)
+    page = study.root / STUDY / experiment.evaluation.conditions / "index.html"
+    write_page(found, figures, why, page)
+    print(f"wrote {out / RESULT}, {out / 'figures'} and {page.relative_to(study.root)}")
+
+
+_NOT_DATA = {"policy", "evaluation", "report"}
+
+
+def _lab_runs(path: Path, git_commit: str) -> int:
+    """How often this lab has been used for a result, counting this time; once per commit."""
+    if not path.is_file():
+        return 1
+    earlier = json.loads(path.read_text())
+    return int(earlier["lab_runs"]) + (earlier["git_commit"] != git_commit)
+
+
+def _write_table(out: Path) -> None:
+    from multigen_core.study.table import update_readme
+
+    path = out / RESULT
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist: run `make study` first")
+    update_readme(Path("README.md"), json.loads(path.read_text()))
+    print(f"README.md shows {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Makes what is missing of the study: every training and every series of trials is a folder, whole or not there.
+
+A folder is kept as long as what it was made from (``recipe.json``) is still what would be made; the others are made
+anew. Stopped at any moment, the study goes on where it was.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from multigen_core.compute import make_engine
+from multigen_core.dataset.windows import Recording, read_recordings
+from multigen_core.errors import ConfigError, MissingInput
+from multigen_core.evaluation.protocol import plan
+from multigen_core.evaluation.table import write_trials
+from multigen_core.evaluation.trials import Job, carry_out, trial_row
+from multigen_core.experiment import Experiment, seed_for
+from multigen_core.policy.train import ABLATIONS, CURVE, train
+from multigen_core.progress import Progress, TerminalProgress
+from multigen_core.stages import output_of, stage_named
+from multigen_core.storage import MANIFEST, file_sha256, finished, output_folder, replace_text, write_json
+from multigen_core.study.units import Phase, Series, Training
+
+__all__ = ["STUDY", "Study"]
+
+STUDY = Path("reports/study")
+"""``trainings/<name>`` and ``<conditions>/<name>`` below it."""
+_RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Study:
+    """The study of an experiment, whose shards are there."""
+
+    root: Path
+    experiment: Experiment
+    progress: Callable[[str], Progress] = TerminalProgress
+
+    def make(self, phases: Sequence[Phase]) -> None:
+        """All trainings and series of the phases that are not there yet.
+
+        Raises MissingInput naming the stage to run when a shard is missing.
+        """
+        for phase in phases:
+            for number, training in enumerate(phase.trainings, start=1):
+                if not self._kept(self.training_folder(training), self._training_recipe(training)):
+                    self._train(training, self.progress(f"{phase.name} {number}/{len(phase.trainings)}"))
+            missing = [series for series in phase.series if not self._kept(*self._series_place(series))]
+            if missing:
+                self._carry_out(phase.name, missing, self.progress(phase.name))
+
+    def training_folder(self, training: Training) -> Path:
+        """Where a trained policy is."""
+        return self.root / STUDY / "trainings" / training.name
+
+    def series_folder(self, series: Series) -> Path:
+        """Where the rows of a series are."""
+        return self.root / STUDY / self.experiment.evaluation.conditions / series.name
+
+    def jobs(self, series: Series) -> tuple[Job, ...]:
+        """The trials of a series."""
+        evaluation = dataclasses.replace(
+            self.experiment.evaluation, trials=series.trials, disturbance=series.disturbance
+        )
+        tasks = plan(dataclasses.replace(self.experiment, evaluation=evaluation))
+        return tuple(
+            Job(
+                trial=trial,
+                task=task,
+                policy=self.training_folder(series.training),
+                episodes=self.experiment.episodes,
+                evaluation=evaluation,
+                video=None,
+                # Three further on: another cup, of the other kind, and another goal.
+                heard_from=tasks[(trial + 3) % len(tasks)] if series.hears_another else None,
+            )
+            for trial, task in enumerate(tasks)
+        )
+
+    def _train(self, training: Training, progress: Progress) -> None:
+        progress.say(training.name)
+        started_s = time.monotonic()
+        recordings = _recordings(self._shards(training.ablation))
+        if training.episodes is not None and training.episodes > len(recordings):
+            raise ConfigError(
+                f"sizes has {training.episodes}: the shards hold {len(recordings)} episodes; take a smaller size or"
+                " more shards"
+            )
+        policy, curve = train(
+            recordings[: training.episodes],
+            self._policy_params(training),
+            ablation=training.ablation,
+            seed=seed_for(self.experiment, "study", "policy", training.seed),
+            progress=progress,
+        )
+        with output_folder(self.training_folder(training)) as out:
+            policy.save(out)
+            curve.to_parquet(out / CURVE, index=False)
+            write_json(out / _RECIPE, self._training_recipe(training))
+        self._note_time(training.name, started_s)
+
+    def _carry_out(self, phase: str, missing: Sequence[Series], progress: Progress) -> None:
+        started_s = time.monotonic()
+        jobs = [(series, job) for series in missing for job in self.jobs(series)]
+        engine = make_engine(self.experiment.compute.engine, self.experiment.compute.workers)
+        pours = engine.map(carry_out, [job for _, job in jobs], progress, "trials")
+        rows = [
+            (series, trial_row(job, pour, series.training.ablation))
+            for (series, job), pour in zip(jobs, pours, strict=True)
+        ]
+        for series, group in groupby(rows, key=lambda row: row[0]):
+            place, recipe = self._series_place(series)
+            with output_folder(place) as out:
+                write_trials(out, [row for _, row in group])
+                write_json(out / _RECIPE, recipe)
+        self._note_time(f"{self.experiment.evaluation.conditions}-{phase}", started_s)
+
+    def _series_place(self, series: Series) -> tuple[Path, dict[str, Any]]:
+        """Folder and recipe."""
+        evaluation = dataclasses.asdict(self.experiment.evaluation)
+        recipe = {
+            "series": dataclasses.asdict(series),
+            "evaluation": {key: evaluation[key] for key in sorted(set(evaluation) - {"trials", "bootstrap", "videos"})},
+            "episodes": dataclasses.asdict(self.experiment.episodes) | {"shards": None, "per_shard": None},
+            "training": self._training_recipe(series.training),
+        }
+        return self.series_folder(series), _plain(recipe)
+
+    def _training_recipe(self, training: Training) -> dict[str, Any]:
+        shards = self._shards(training.ablation)
+        return _plain(
+            {
+                "training": dataclasses.asdict(training),
+                "seed": self.experiment.seed,
+                "policy": dataclasses.asdict(self._policy_params(training)) | {"ablations": None},
+                "shards": [file_sha256(shard / MANIFEST) for shard in shards],
+            }
+        )
+
+    def _policy_params(self, training: Training) -> Any:
+        return dataclasses.replace(self.experiment.policy, family=training.family)
+
+    def _shards(self, ablation: str) -> tuple[Path, ...]:
+        stage = stage_named(ABLATIONS[ablation].shards)
+        shards = tuple(self.root / output_of(stage, shard) for shard in self.experiment.episodes.shards)
+        for shard in shards:
+            if not finished(shard):
+                raise MissingInput(f"{shard.relative_to(self.root)} is missing: run `make study`, or that stage, first")
+        return shards
+
+    def _kept(self, folder: Path, recipe: dict[str, Any]) -> bool:
+        return finished(folder) and json.loads((folder / _RECIPE).read_text()) == recipe
+
+    def _note_time(self, name: str, started_s: float) -> None:
+        journal = self.root / STUDY / "journal"
+        journal.mkdir(parents=True, exist_ok=True)
+        replace_text(journal / f"{name}.json", json.dumps({"wall_s": round(time.monotonic() - started_s, 1)}))
+
+    def wall_s(self) -> float:
+        """Of all trainings and trials so far; the data's own time is in the stages' journal."""
+        paths = (self.root / STUDY / "journal").glob("*.json")
+        return round(sum(float(json.loads(path.read_text())["wall_s"]) for path in paths), 1)
+
+
+@lru_cache(maxsize=1)
+def _recordings(shards: tuple[Path, ...]) -> list[Recording]:
+    """Kept from one training to the next."""
+    return read_recordings(shards)
+
+
+def _plain(values: Any) -> Any:
+    """As it comes back from a JSON file."""
+    return json.loads(json.dumps(values))

@@ -1,0 +1,46 @@
+"""The study as one HTML file, to look at and to listen to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multigen_core.evaluation.page import file_uri, render
+from multigen_core.study.table import head, tables
+
+__all__ = ["write_page"]
+
+_CAPTIONS = {
+    "table1": ("Table 1", "NMAE per cup, with 95 % intervals over training seeds and trials."),
+    "figure4b": ("Figure 4b", "NMAE against training episodes, one training seed; the last point has all of them."),
+    "robustness": (
+        "Robustness",
+        "Vision with generated sound, its senses disturbed. A lost sense ends the trial at once.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    name: str
+    title: str
+    caption: str
+    address: str
+
+
+def write_page(study: dict[str, Any], figures: Sequence[Path], why: Path, page: Path) -> None:
+    """``why``: the folder that ``explain`` wrote."""
+    pictures = [_Shown(path.stem, *_CAPTIONS[path.stem], file_uri(path)) for path in figures]
+    values = {
+        "study": study,
+        "head": head(study),
+        "tables": tables(study),
+        "pictures": pictures,
+        "strips": [_named(path) for path in sorted((why / "strips").glob("*.png"))],
+        "failures": [_named(path) for path in sorted((why / "failures").glob("*.mp4"))],
+    }
+    page.write_text(render(values, "study.html"))
+
+
+def _named(path: Path) -> _Shown:
+    return _Shown(path.stem.replace("_", " "), "", "", file_uri(path))

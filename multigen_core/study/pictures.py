@@ -1,0 +1,52 @@
+"""The figures of the study, drawn from ``results/study.json``."""
+
+from pathlib import Path
+from typing import Any
+
+from multigen_core.evaluation.figures import condition_bars, container_bars, episodes_curve
+from multigen_core.evaluation.statistics import Interval
+
+__all__ = ["draw"]
+
+Json = dict[str, Any]
+
+
+def draw(study: Json, out: Path) -> list[Path]:
+    """Writes those figures for which there are trials; returns their files."""
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    ablations = study["ablations"]
+    if ablations:
+        cups = next(iter(ablations.values()))["by_container"]
+        drawn["table1"] = container_bars(
+            {
+                name: {cup: _interval(cell) for cup, cell in row["by_container"].items()}
+                for name, row in ablations.items()
+                if name in ("vision", "vision_audio", "vision_noise")
+            },
+            {cup: cell["opaque"] for cup, cell in cups.items()},
+        )
+    if study["sizes"]:
+        drawn["figure4b"] = episodes_curve(
+            {
+                name: [(point["episodes"], _interval(point)) for point in points]
+                for name, points in study["sizes"].items()
+            },
+            study["blind"]["nmae"],
+        )
+    if study["robustness"]:
+        conditions = {"undisturbed": study["listening"]["own_sound"]} if study["listening"] else {}
+        drawn["robustness"] = condition_bars(
+            {name.replace("_", " "): _interval(row) for name, row in (conditions | study["robustness"]).items()}
+        )
+    paths = []
+    for name, png in drawn.items():
+        path = out / f"{name}.png"
+        path.write_bytes(png)
+        paths.append(path)
+    return paths
+
+
+def _interval(row: Json) -> Interval:
+    low, high = row["nmae_ci95"]
+    return Interval(row["nmae"], low, high)
