@@ -47,6 +47,8 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 EvenPixels = Annotated[int, Field(ge=32, multiple_of=16, strict=True)]
 Ablation = Literal["vision", "vision_audio", "vision_noise", "audio", "joints"]
+ConditionsName = Literal["test", "validation"]
+FamilyName = Literal["diffusion", "behaviour_cloning"]
 DisturbanceName = Literal[
     "none",
     "chatter_20_db",
@@ -291,7 +293,7 @@ class Policy:
     """The policy and its training."""
 
     ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
-    family: Literal["diffusion", "behaviour_cloning"]
+    family: FamilyName
     """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``sampling_noise`` are the first's."""
     steps: Count
     batch: Count
@@ -317,7 +319,7 @@ class Evaluation:
 
     lab: Literal["emulated", "gen3_emulator", "kinova_gen3"]
     """With the last one the trials are those recorded under ``data/robot``; see docs/real_robot.md."""
-    conditions: Literal["test", "validation"]
+    conditions: ConditionsName
     """Cups, rooms and lights of an emulated lab: results come from ``test``, choices are made in ``validation``."""
     disturbance: DisturbanceName
     """Of the senses of an emulated lab."""

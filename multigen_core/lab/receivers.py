@@ -174,12 +174,12 @@ VALIDATION_RECEIVERS: tuple[Container, ...] = (
         color=(0.20, 0.28, 0.66),
         wall_m=0.0015,
     ),
-    # About 335 ml.
+    # About 320 ml.
     frustum(
         "clear_bucket",
-        bottom_radius_m=0.0280,
-        top_radius_m=0.0410,
-        height_m=0.089,
+        bottom_radius_m=0.0270,
+        top_radius_m=0.0440,
+        height_m=0.080,
         material="plastic",
         opaque=False,
         color=(0.94, 0.94, 0.94),

@@ -41,4 +41,4 @@ class CloningHead(nn.Module):
 
     def _predict(self, features: Tensor) -> Tensor:
         out: Tensor = self.layers(features)
-        return out.unflatten(1, self._shape)
+        return out.view(-1, *self._shape)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multigen_core.errors import ConfigError, UserError
-from multigen_core.experiment import Experiment, load, seed_for
+from multigen_core.experiment import ConditionsName, Experiment, load, seed_for
 from multigen_core.study.protocol import Protocol, load_protocol
 from multigen_core.study.units import phases
 
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> None:
 
     root = Path.cwd()
     experiment = load(options.params)
-    conditions = "validation" if options.validation else "test"
+    conditions: ConditionsName = "validation" if options.validation else "test"
     experiment = dataclasses.replace(
         experiment, evaluation=dataclasses.replace(experiment.evaluation, conditions=conditions, disturbance="none")
     )

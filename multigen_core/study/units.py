@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from multigen_core.experiment import DisturbanceName
+from multigen_core.experiment import DisturbanceName, FamilyName
 from multigen_core.study.protocol import Protocol
 
 __all__ = ["ABLATIONS", "REFERENCES", "ROBUSTNESS", "Phase", "Series", "Training", "phases"]
@@ -31,7 +31,7 @@ class Training:
 
     ablation: str
     seed: int
-    family: str = "diffusion"
+    family: FamilyName = "diffusion"
     episodes: int | None = None
     """The first of the shards' episodes; None: all of them."""
 
