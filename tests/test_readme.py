@@ -1,5 +1,6 @@
 """What README says can be typed: every command of it is run, every link leads somewhere."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from multigen_core.study.table import BEGIN, END, results_text
 from tests.skeleton import REPOSITORY, environment, lay_out
 
 README = (REPOSITORY / "README.md").read_text()
@@ -45,3 +47,9 @@ def test_a_command_does_what_it_says(line: str, project: Path) -> None:
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
 def test_a_link_leads_somewhere(link: str) -> None:
     assert (REPOSITORY / link).exists()
+
+
+def test_the_studys_tables_are_those_of_its_result() -> None:
+    result = REPOSITORY / "results/study.json"
+    shown = README.split(BEGIN)[1].split(END)[0].strip()
+    assert shown == (results_text(json.loads(result.read_text())) if result.is_file() else "Not run yet.")

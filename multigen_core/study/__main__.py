@@ -26,9 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--protocol",
         type=Path,
-        default=Path("experiments/protocol.yaml"),
+        default=Path("experiments/protocols/study.yaml"),
         metavar="FILE",
-        help="numbers of trainings and trials; default: experiments/protocol.yaml",
+        help="numbers of trainings and trials; default: experiments/protocols/study.yaml",
     )
     parser.add_argument(
         "--validation",

@@ -1,4 +1,4 @@
-"""What the study does, as ``experiments/protocol.yaml`` fixes it before anything is trained."""
+"""What the study does, as ``experiments/protocols/study.yaml`` fixes it before anything is trained."""
 
 from pathlib import Path
 from typing import Annotated

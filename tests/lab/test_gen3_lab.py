@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from multigen_core.lab.conditions import LAB_RANGES
 from multigen_core.lab.control import pour
 from multigen_core.lab.emulated import EmulatedLab
 from multigen_core.lab.gen3_lab import Gen3EmulatorLab
 from multigen_core.lab.labs import open_lab
 from multigen_core.lab.robot import Readings
+from multigen_core.simulation.randomisation import draw_setup
 from tests.lab.fakes import ScriptedPolicy
+from tests.lab.planned import planned_tilts_rad
 from tests.lab.test_emulated import EPISODES, EVALUATION, TASK
 
 RATE_RAD_S = 0.3
@@ -38,15 +41,19 @@ def wired() -> Iterator[Gen3EmulatorLab]:
         yield lab
 
 
-@pytest.mark.xfail(
-    reason="the tilt came 0.3 s late over the wire on two idle cores, where 0.25 s are allowed; why is open"
-)
 def test_a_pour_over_the_wire_is_the_pour_in_the_process(wired: Gen3EmulatorLab) -> None:
     here = _pour(EmulatedLab(EPISODES, EVALUATION, audio_window_s=1.0, look_every=2))
     there = _pour(wired)
     tilts = np.array([[a.tilt_rad, b.tilt_rad] for a, b in zip(here[:-1], there[:-1], strict=True)])
-    # A quarter of a second of tilting for latency and ramps, and what a busy machine added to it.
-    assert np.abs(tilts[:, 0] - tilts[:, 1]).max() < (0.25 + wired.late_s) * RATE_RAD_S
+    # In the process the arm obeys a twist at once; over the wire it ramps, as planned. Beyond that: servo, wire, the
+    # age of the feedback (0.15 s), and what a busy machine added.
+    setup = draw_setup(TASK.seed, replace(LAB_RANGES, receivers=(TASK.receiver,), goal_fraction=(0.5, 0.5)))
+    script = [(np.array([0.0, 0.0, _tilt(step)]), 1.0 / wired.rate_hz) for step in range(95)]
+    times_s, planned_rad = planned_tilts_rad(setup, script)
+    due_s = np.arange(1, 96) / wired.rate_hz - EVALUATION.arm_latency_s
+    off_rad = np.interp(due_s, times_s, planned_rad) - tilts[1:, 1]
+    assert np.abs(off_rad).max() < (0.15 + wired.late_s) * RATE_RAD_S
+    assert np.abs(tilts[:, 0] - tilts[:, 1]).max() < (0.4 + wired.late_s) * RATE_RAD_S
     assert tilts[:, 1].max() > tilts[0, 1] + math.radians(60.0)
     assert here[-1].poured_ml > 40.0
     busy_ml = FASTEST_ML_S * wired.late_s

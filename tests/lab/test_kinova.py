@@ -26,6 +26,8 @@ from multigen_core.lab.kortex.messages import ArmFeedback, Empty
 from multigen_core.lab.safety import Limits
 from multigen_core.simulation.randomisation import draw_setup
 from multigen_core.simulation.world import pour_workspace, start_lip_pose
+from tests.lab.planned import planned_tilts_rad
+from tests.skeleton import REPOSITORY, environment
 
 SETUP = draw_setup(11, LAB_RANGES)
 BODY = ArmBody(SETUP.pitcher)
@@ -99,20 +101,20 @@ def fault(arm: KinovaArm) -> str | None:
     return newest.fault if newest else None
 
 
-@pytest.mark.xfail(reason="tilts 0.70 rad where 0.60 were asked for, 0.08 allowed; as open as the lag in test_gen3_lab")
 def test_the_lip_follows_twists_and_stays_in_place(arm: KinovaArm) -> None:
     start = arm.begin(SETUP)
     pose = start_lip_pose(SETUP)
     assert BODY.tilt_rad(start) == pytest.approx(pose.tilt_rad, abs=math.radians(0.5))
     assert BODY.points_m(start)["rim"][1:] == pytest.approx([pose.y_m, pose.z_m], abs=2e-3)
     lip = BODY.points_m(start)["rim"]
-    tilted_s = 0.0
+    script = []
     for _ in range(2):
-        tilted_s += keep(arm, TILT, 2.0) - keep(arm, -TILT, 1.0)
+        script += [(TILT, keep(arm, TILT, 2.0)), (-TILT, keep(arm, -TILT, 1.0))]
         newest = arm.newest()
         assert newest is not None
         assert np.abs(BODY.points_m(newest.posture_rad)["rim"] - lip).max() < 2e-3
-    assert tilt_rad(arm) - pose.tilt_rad == pytest.approx(TILT[2] * tilted_s, abs=0.08)
+    # As planned, ramps and all, but for what servo, wire and the age of the feedback take: 0.15 s.
+    assert tilt_rad(arm) == pytest.approx(planned_tilts_rad(SETUP, script)[1][-1], abs=0.15 * TILT[2])
     keep(arm, np.array([0.03, 0.02, 0.0]), 1.0)
     arm.end()
     newest = arm.newest()
@@ -261,6 +263,7 @@ def test_the_arm_stops_when_the_program_that_uses_the_driver_dies(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=environment(REPOSITORY),
     )
     try:
         assert parent.stdout and parent.stdout.readline() == "moving\n"

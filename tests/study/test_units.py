@@ -12,7 +12,7 @@ from multigen_core.study.protocol import Protocol, load_protocol
 from multigen_core.study.units import phases
 
 REPOSITORY = Path(__file__).parents[2]
-PROTOCOL = load_protocol(REPOSITORY / "experiments/protocol.yaml")
+PROTOCOL = load_protocol(REPOSITORY / "experiments/protocols/study.yaml")
 
 
 def test_every_series_has_a_name_of_its_own() -> None:
@@ -51,7 +51,7 @@ def test_the_study_differs_from_the_demo_in_size_alone() -> None:
 def test_a_bad_protocol_gets_one_sentence(text: str | None, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "protocol.yaml"
     if text is not None:
-        good = (REPOSITORY / "experiments/protocol.yaml").read_text()
+        good = (REPOSITORY / "experiments/protocols/study.yaml").read_text()
         key = text.partition(":")[0]
         lines = [line for line in good.splitlines() if not line.startswith(key)]
         path.write_text(text if text in ("{", "trials: 3\n") else "\n".join([*lines, text]))
