@@ -33,7 +33,7 @@ def write_page(study: dict[str, Any], figures: Sequence[Path], why: Path, page: 
     pictures = [_Shown(path.stem, *_CAPTIONS[path.stem], file_uri(path)) for path in figures]
     values = {
         "study": study,
-        "head": head(study),
+        "head": head(study).replace("`", ""),
         "tables": tables(study),
         "pictures": pictures,
         "strips": [_named(path) for path in sorted((why / "strips").glob("*.png"))],
