@@ -51,7 +51,7 @@ class Study:
             for number, training in enumerate(phase.trainings, start=1):
                 if not self._kept(self.training_folder(training), self._training_recipe(training)):
                     self._train(training, self.progress(f"{phase.name} {number}/{len(phase.trainings)}"))
-            missing = [series for series in phase.series if not self._kept(*self._series_place(series))]
+            missing = [series for series in phase.series if not self.has(series)]
             if missing:
                 self._carry_out(phase.name, missing, self.progress(phase.name))
 
@@ -62,6 +62,10 @@ class Study:
     def series_folder(self, series: Series) -> Path:
         """Where the rows of a series are."""
         return self.root / STUDY / self.experiment.evaluation.conditions / series.name
+
+    def has(self, series: Series) -> bool:
+        """Whether its rows are there, and were made from what would be taken now."""
+        return finished(self.series_folder(series)) and self._kept(*self._series_place(series))
 
     def jobs(self, series: Series) -> tuple[Job, ...]:
         """The trials of a series."""

@@ -13,7 +13,7 @@ from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import Job, write_recording
 from multigen_core.evaluation.watching import Watched, watch
 from multigen_core.records import Trial
-from multigen_core.storage import finished, output_folder
+from multigen_core.storage import output_folder
 from multigen_core.study.carry_out import STUDY, Study
 from multigen_core.study.units import Series
 
@@ -41,12 +41,7 @@ def explain(study: Study, series: Sequence[Series]) -> Path:
     with output_folder(place) as out:
         for name in ("strips", "failures"):
             (out / name).mkdir()
-        todo = [
-            again
-            for one in series
-            if finished(study.series_folder(one))
-            for again in _again(study, one, series[-1], out)
-        ]
+        todo = [again for one in series if study.has(one) for again in _again(study, one, series[-1], out)]
         engine = make_engine(study.experiment.compute.engine, study.experiment.compute.workers)
         engine.map(_watch, todo, study.progress("why"), "trials watched")
     return place

@@ -14,7 +14,6 @@ from multigen_core.evaluation.statistics import Bootstrap, Interval
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
 from multigen_core.records import Trial
-from multigen_core.storage import finished
 from multigen_core.study.carry_out import Study
 from multigen_core.study.protocol import Protocol
 from multigen_core.study.units import ABLATIONS, Phase, Series, phases
@@ -59,9 +58,8 @@ def result(study: Study, protocol: Protocol, bootstrap: Bootstrap) -> Json:
     there: dict[Series, Sequence[Trial]] = {}
     plan = {phase.name: phase for phase in phases(protocol)}
     for series in (series for phase in plan.values() for series in phase.series):
-        folder = study.series_folder(series)
-        if finished(folder):
-            there[series] = read_trials(folder)
+        if study.has(series):
+            there[series] = read_trials(study.series_folder(series))
     found = _Finished(there, bootstrap)
     ablations = found.of(plan["ablations"])
     policies = {**ablations, **found.of(plan["references"])}
@@ -86,7 +84,7 @@ def result(study: Study, protocol: Protocol, bootstrap: Bootstrap) -> Json:
     if hearing:
         own = [hearing[0][: protocol.listening_trials]]
         answer["listening"] = {"own_sound": block(own, bootstrap)} | answer["listening"]
-    answer["targets"] = targets(policies, answer, bootstrap)
+    answer["targets"] = targets(policies, answer)
     return answer
 
 
@@ -128,7 +126,7 @@ def difference(first: Runs, second: Runs, bootstrap: Bootstrap) -> Interval:
     return bootstrap.mean_over_seeds(_errors(first) - _errors(second))
 
 
-def targets(policies: Mapping[str, Runs], answer: Json, bootstrap: Bootstrap) -> list[Json]:
+def targets(policies: Mapping[str, Runs], answer: Json) -> list[Json]:
     """What was aimed at, what came out, and whether it was met."""
     if not set(ABLATIONS) <= set(policies):
         return []

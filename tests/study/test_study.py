@@ -93,7 +93,10 @@ def test_what_is_there_is_kept_and_what_changed_is_made_anew(study: Study, param
     changed = {path for path in before if after[path] != before[path]}
     main = {study.series_folder(one).name for one in phases(PROTOCOL)[0].series}
     assert {Path(path).parent.name for path in changed} == main
+    # What was made under other params is no part of this study's result.
+    assert "vision" not in result(study, PROTOCOL, BOOTSTRAP)["ablations"]
     study.make(phases(PROTOCOL)[:1])
+    assert "vision" in result(study, PROTOCOL, BOOTSTRAP)["ablations"]
 
 
 def test_a_missing_shard_names_the_command(study: Study, params: Experiment, tmp_path: Path) -> None:
