@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from multigen_core.acoustics.synthesiser import TRAINING_SOUND_RANGES, draw_sound_scene, synthesise
-from multigen_core.audio_model.conditioning import FEATURES
+from multigen_core.audio_model.conditioning import CONDITIONS
 from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, PocketConfig, PocketTransformer
 from multigen_core.experiment import Experiment
 from multigen_core.spectrogram import MELS
@@ -42,7 +42,7 @@ def _generated(experiment: Experiment) -> float:
         loudness_guidance=params.loudness_guidance,
         vocoder_iterations=params.vocoder_iterations,
     )
-    scales = Normaliser(torch.zeros(MELS), torch.ones(MELS), torch.zeros(len(FEATURES)), torch.ones(len(FEATURES)))
+    scales = Normaliser(torch.zeros(MELS), torch.ones(MELS), torch.zeros(len(CONDITIONS)), torch.ones(len(CONDITIONS)))
     model = PocketAudioModel(PocketTransformer(config), scales)
     masks = _filling_cup(int(SECONDS * RATE_HZ))
     model.generate([masks[:20]], fps=RATE_HZ, seeds=[0])

@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 
 from multigen_core.palette import Palette
 
-__all__ = ["FEATURES", "PITCH", "features_at", "mask_features"]
+__all__ = ["CONDITIONS", "FEATURES", "PITCH", "features_at", "in_room", "mask_features"]
 
 FEATURES = ("log_effective_length", "flow", "stream_seen", "stream_width")
 """Names of the columns of :func:`mask_features`.
@@ -23,6 +23,13 @@ goes along with a pour: with the pitcher's tilt among them, a pitcher that was t
 
 PITCH = FEATURES.index("log_effective_length")
 """The column that the pitch follows from, and that has to be read finely."""
+
+CONDITIONS = (*FEATURES, "room_level")
+"""What the pocket model is told: the masks' features, and how loud the room is before anything pours.
+
+No mask shows the room. Left to the noise, its level was drawn anew at every moment: a quiet room crackled by 6 dB where
+recordings have less than 1.
+"""
 
 _SPECK_PX = 2
 """Rows and columns of a class with fewer pixels are noise of the segmenter."""
@@ -74,6 +81,11 @@ def features_at(
     """Linear in time between frames (frame ``k`` at ``k / fps``); the ends are held."""
     frames_s = np.arange(len(features)) / fps
     return np.stack([np.interp(times_s, frames_s, column) for column in features.T], axis=1).astype(np.float32)
+
+
+def in_room(features: Float32[np.ndarray, "N F"], level: float) -> Float32[np.ndarray, "N C"]:
+    """Columns as in ``CONDITIONS``: the same room [log10 of magnitude] at every moment."""
+    return np.column_stack([features, np.full(len(features), level)]).astype(np.float32)
 
 
 def _receiver_box(

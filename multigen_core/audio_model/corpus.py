@@ -9,17 +9,30 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from multigen_core.audio_model.conditioning import features_at, mask_features
+from multigen_core.audio_model.conditioning import features_at, in_room, mask_features
 from multigen_core.audio_model.pocket import FRAMES_PER_TOKEN, Normaliser, mel_to_tokens, token_times_s, tokens_to_mel
 from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.media import read_flac, read_masks
 from multigen_core.progress import Progress
 from multigen_core.spectrogram import log_mel
 
-__all__ = ["TrainingClip", "fit_normaliser", "is_non_commercial", "licences_of", "make_clip", "read_corpus"]
+__all__ = [
+    "TrainingClip",
+    "fit_normaliser",
+    "is_non_commercial",
+    "licences_of",
+    "make_clip",
+    "read_corpus",
+    "room_level",
+]
 
+_QUIET_PERCENTILE = 5.0
+"""A clip is quiet at least so much of the time: before its pour."""
+_QUIET_FRAMES = 9
+"""Over which the level is averaged, 0.14 s."""
 _NON_COMMERCIAL = re.compile(r"\bNC\b|non.?commercial", re.I)
 
 
@@ -33,7 +46,8 @@ class TrainingClip:
     usable: bool
     """Whether the masks may be trusted; the model learns the sound of the others without them."""
     tokens: Float[Tensor, "N channels"]
-    features: Float[Tensor, "N features"]
+    features: Float[Tensor, "N conditions"]
+    """Columns as in ``conditioning.CONDITIONS``."""
 
 
 def make_clip(
@@ -42,8 +56,14 @@ def make_clip(
     """A clip from its sound (16 kHz) and palette masks (T, H, W)."""
     mel = log_mel(torch.from_numpy(waveform)).T
     tokens = mel_to_tokens(mel[: len(mel) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN])
-    features = features_at(mask_features(masks, fps=fps), token_times_s(len(tokens)), fps=fps)
+    features = in_room(features_at(mask_features(masks, fps=fps), token_times_s(len(tokens)), fps=fps), room_level(mel))
     return TrainingClip(clip_id=clip_id, split=split, usable=usable, tokens=tokens, features=torch.from_numpy(features))
+
+
+def room_level(mel: Float[Tensor, "frames mels"]) -> float:
+    """Mean log10 magnitude over the bands where the clip is quietest: what the room and the microphone make."""
+    level = uniform_filter1d(mel.mean(1).numpy().astype(float), _QUIET_FRAMES, mode="nearest")
+    return float(np.percentile(level, _QUIET_PERCENTILE))
 
 
 def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingClip]:

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from multigen_core.audio_model.conditioning import FEATURES
 from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, is_non_commercial, licences_of, read_corpus
 from multigen_core.audio_model.pocket import (
     TOKEN_RATE_HZ,
@@ -146,11 +147,13 @@ class _Watcher(lightning.Callback):
 
 @torch.no_grad()
 def validation_losses(network: PocketTransformer, batches: list[Batch]) -> tuple[float, float]:
-    """Loss with the right features, and with those of the next item in the batch: the control."""
+    """Loss with the right masks, and with those of the next item in the batch: the control. The rooms stay."""
     right, shuffled = [], []
     for batch in batches:
         right.append(float(FlowMatching.loss(network, batch)))
-        shuffled.append(float(FlowMatching.loss(network, replace(batch, features=batch.features.roll(1, 0)))))
+        features = batch.features.clone()
+        features[..., : len(FEATURES)] = features.roll(1, 0)[..., : len(FEATURES)]
+        shuffled.append(float(FlowMatching.loss(network, replace(batch, features=features))))
     return float(np.mean(right)), float(np.mean(shuffled))
 
 
@@ -185,7 +188,7 @@ def fit(
     """Trains on the clips whose split is ``train``; returns the model and its curve.
 
     The curve has one row per validation: ``step``, ``training_loss``, ``validation_loss``,
-    ``validation_loss_shuffled`` (the features of another clip: how much the model listens to its condition).
+    ``validation_loss_shuffled`` (the masks of another clip: how much the model listens to its condition).
     """
     training = [clip for clip in corpus if clip.split == "train"]
     # Nothing to validate without masks; a corpus too small to hold clips back is validated on itself.

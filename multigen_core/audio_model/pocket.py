@@ -5,7 +5,7 @@ Notation, after Lipman et al. 2023 (arXiv 2210.02747) and MMAudio (arXiv 2412.15
     x0  noise                x1  normalised log-mel, two frames per token
     t   flow time, 0 noise to 1 data
     xt  (1 - t) x0 + t x1    v   x1 - x0, what the network predicts
-    c   mask features at the token's time, or a learned vector where they are dropped
+    c   mask features at the token's time and the room's level, or a learned vector where they are dropped
     mu  the log-mel expected for c, found by regression; 0 where c is dropped
 
 The flow only has to add what the expectation leaves open (as the decoder of Grad-TTS does, Popov et al. 2021, arXiv
@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multigen_core.audio_model.conditioning import FEATURES, PITCH, features_at, mask_features
+from multigen_core.audio_model.conditioning import CONDITIONS, PITCH, features_at, in_room, mask_features
 from multigen_core.audio_model.contract import CONFIG
 from multigen_core.audio_model.vocoder import vocode
 from multigen_core.records import SAMPLE_RATE_HZ
@@ -53,6 +53,9 @@ TOKEN_RATE_HZ = FRAME_RATE_HZ / FRAMES_PER_TOKEN
 WEIGHTS = "weights.safetensors"
 _WAVE_OCTAVES = 4
 _LINEAR_FILTERS = 3
+_ROOM = CONDITIONS.index("room_level")
+_ODDEST_ROOM = 2.0
+"""Standard deviations."""
 _BROAD_BANDS = 21
 """About an octave and a half where pours resonate: wider than any resonance, so that those count as shape."""
 
@@ -220,7 +223,7 @@ class PocketTransformer(nn.Module):
 
 def _watching(hidden: int) -> nn.Conv1d:
     """Looks at a short stretch of features around the token: a quarter of a second tells rates from levels."""
-    channels = len(FEATURES) + 2 * _WAVE_OCTAVES
+    channels = len(CONDITIONS) + 2 * _WAVE_OCTAVES
     return nn.Conv1d(channels, hidden, kernel_size=9, padding=4, padding_mode="replicate")
 
 
@@ -291,12 +294,18 @@ class PocketAudioModel:
         samples = round(len(masks) / fps * SAMPLE_RATE_HZ)
         tokens = -(-samples // (HOP * FRAMES_PER_TOKEN))
         features = features_at(mask_features(masks, fps=fps), token_times_s(tokens), fps=fps)
+        features = in_room(features, self._room_level(seed))
         mel = self.sample(torch.from_numpy(features), seed=seed)
         waveform = vocode(mel[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
         return np.clip(waveform.numpy(), -1.0, 1.0).astype(np.float32)
 
+    def _room_level(self, seed: int) -> float:
+        """Of a room that the seed draws from those of the training clips."""
+        deviation = np.clip(np.random.default_rng(seed).standard_normal(), -_ODDEST_ROOM, _ODDEST_ROOM)
+        return float(self.normaliser.feature_mean[_ROOM] + deviation * self.normaliser.feature_std[_ROOM])
+
     @torch.inference_mode()
-    def sample(self, features: Float[Tensor, "tokens features"], *, seed: int) -> Float[Tensor, "frames mels"]:
+    def sample(self, features: Float[Tensor, "tokens conditions"], *, seed: int) -> Float[Tensor, "frames mels"]:
         """Log-mel of one pour: Euler steps from noise to data along the guided velocity."""
         config = self.network.config
         device = next(self.network.parameters()).device
@@ -316,7 +325,7 @@ class PocketAudioModel:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"normaliser.{name}": value for name, value in vars(self.normaliser).items()}
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
-        config = {"backend": "pocket", "features": list(FEATURES), "network": asdict(self.network.config)}
+        config = {"backend": "pocket", "conditions": list(CONDITIONS), "network": asdict(self.network.config)}
         (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 

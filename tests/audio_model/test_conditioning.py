@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
-from multigen_core.audio_model.conditioning import FEATURES, features_at, mask_features
+from multigen_core.audio_model.conditioning import CONDITIONS, FEATURES, features_at, in_room, mask_features
+from multigen_core.audio_model.corpus import room_level
+from multigen_core.spectrogram import log_mel
 from tests.audio_model.synthetic import pour
 
 
@@ -72,3 +75,20 @@ def test_tokens_are_interpolated_between_frames() -> None:
     features = np.stack([np.arange(5.0), 10.0 * np.arange(5.0)], axis=1).astype(np.float32)
     at = features_at(features, np.array([0.0, 0.05, 0.1, 9.0]), fps=10.0)
     assert np.allclose(at, [[0.0, 0.0], [0.5, 5.0], [1.0, 10.0], [4.0, 40.0]])
+
+
+def test_the_room_is_what_is_heard_before_the_pour() -> None:
+    rng = np.random.default_rng(3)
+    room = 1e-3 * rng.standard_normal(5 * 16_000).astype(np.float32)
+    pour = room.copy()
+    pour[16_000:] *= 50.0
+    quiet, mixed = (room_level(log_mel(torch.from_numpy(sound)).T) for sound in (room, pour))
+    assert mixed == pytest.approx(quiet, abs=0.05)
+
+
+def test_a_room_stays_as_loud_as_it_is() -> None:
+    features = np.random.default_rng(0).normal(size=(7, len(FEATURES))).astype(np.float32)
+    conditions = in_room(features, -3.2)
+    assert conditions.shape == (7, len(CONDITIONS))
+    assert np.array_equal(conditions[:, : len(FEATURES)], features)
+    assert np.allclose(conditions[:, CONDITIONS.index("room_level")], -3.2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from multigen_core.audio_model.conditioning import FEATURES
+from multigen_core.audio_model.conditioning import CONDITIONS
 from multigen_core.audio_model.contract import BACKENDS, load_audio_model
 from multigen_core.audio_model.pocket import (
     Normaliser,
@@ -45,8 +45,8 @@ def _model(config: PocketConfig = CONFIG) -> PocketAudioModel:
     normaliser = Normaliser(
         mel_mean=torch.full((MELS,), -3.0),
         mel_std=torch.ones(MELS),
-        feature_mean=torch.zeros(len(FEATURES)),
-        feature_std=torch.ones(len(FEATURES)),
+        feature_mean=torch.zeros(len(CONDITIONS)),
+        feature_std=torch.ones(len(CONDITIONS)),
     )
     return PocketAudioModel(network, normaliser)
 
@@ -124,7 +124,7 @@ def test_a_token_does_not_see_beyond_its_reach() -> None:
     """With one layer, a change further away than attention and the convolutions reach changes nothing."""
     config = replace(CONFIG, depth=1)
     network = _model(config).network
-    features = torch.zeros(1, 80, len(FEATURES))
+    features = torch.zeros(1, 80, len(CONDITIONS))
     xt, other = torch.randn(1, 80, 2 * MELS), torch.randn(1, 80, 2 * MELS)
     changed = xt.clone()
     changed[:, :20] = other[:, :20]
@@ -139,7 +139,7 @@ def test_a_token_does_not_see_beyond_its_reach() -> None:
 def test_shifted_input_gives_shifted_output() -> None:
     """Positions are relative: in the middle of a long pour nothing depends on how long it has lasted."""
     network = _model(replace(CONFIG, depth=1)).network
-    features, xt = torch.randn(1, 100, len(FEATURES)), torch.randn(1, 100, 2 * MELS)
+    features, xt = torch.randn(1, 100, len(CONDITIONS)), torch.randn(1, 100, 2 * MELS)
     t, seen = torch.tensor([0.6]), torch.tensor([True])
     with torch.no_grad():
         whole = network(xt, t, network.sight(features, seen))
@@ -170,7 +170,7 @@ def test_dropped_condition_is_not_seen() -> None:
     xt, t = torch.randn(1, 40, 2 * MELS), torch.tensor([0.5])
     with torch.no_grad():
         first, second, third = (
-            network(xt, t, network.sight(torch.full((1, 40, len(FEATURES)), value), torch.tensor([conditioned])))
+            network(xt, t, network.sight(torch.full((1, 40, len(CONDITIONS)), value), torch.tensor([conditioned])))
             for value, conditioned in ((0.0, False), (2.0, False), (2.0, True))
         )
     assert torch.equal(first, second)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from multigen_core.audio_model.conditioning import FEATURES, mask_features
+from multigen_core.audio_model.conditioning import CONDITIONS, FEATURES, mask_features
 from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, PocketConfig, PocketTransformer
 from multigen_core.audio_model.probe import PROBE_HZ, deafness, faults, probe_masks
 from multigen_core.spectrogram import MELS
@@ -33,8 +33,8 @@ def model_of(level: float, *, broken: bool = False) -> PocketAudioModel:
     scales = Normaliser(
         mel_mean=torch.full((MELS,), level),
         mel_std=torch.full((MELS,), 0.1),
-        feature_mean=torch.zeros(len(FEATURES)),
-        feature_std=torch.ones(len(FEATURES)),
+        feature_mean=torch.zeros(len(CONDITIONS)),
+        feature_std=torch.ones(len(CONDITIONS)),
     )
     return PocketAudioModel(network, scales)
 

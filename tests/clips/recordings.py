@@ -20,7 +20,8 @@ POUR_START_S = 1.0
 def small_experiment(**clips: object) -> Experiment:
     """The pocket parameters with small clips from the local source only, in this process."""
     experiment = load(ROOT / "params.yaml")
-    values = vars(experiment.clips) | {"sources": ("local",), "size_px": 32, "length_s": 4.0} | clips
+    small = {"sources": ("local",), "inbox": "data/inbox", "size_px": 32, "length_s": 4.0}
+    values = vars(experiment.clips) | small | clips
     return Experiment(
         **vars(experiment)
         | {
