@@ -60,7 +60,10 @@ def figures(experiment: Experiment, *, minutes: float = 10.0) -> dict[str, objec
         "missed_cycles": alone.missed + loaded.missed,
         "missed_cycles_full_load": loaded.missed,
         "safe_stops": alone.stops + loaded.stops,
-        "limit_violations": alone.violations + loaded.violations,
+        "limit_violations": sum(alone.violations.values()) + sum(loaded.violations.values()),
+        "limit_violations_by_rule": {
+            rule: alone.violations[rule] + loaded.violations[rule] for rule in alone.violations
+        },
         "clamped_cycles": alone.clamped + loaded.clamped,
         "recovery_s": max(recovery.values()),
         "recovery_by_fault_s": {words.split()[0]: value for words, value in recovery.items()},
@@ -75,7 +78,8 @@ class _Servoing:
     cycles: int
     missed: int
     """Cycles that began more than one cycle late."""
-    violations: int
+    violations: dict[str, int]
+    """Cycles in which a rule was broken."""
     clamped: int
     stops: int
     """Times at which a rule stopped the arm and an operator had to clear it."""
@@ -122,17 +126,19 @@ def _measured(setup: PourSetup, cycles: Sequence[Cycle], stops: int) -> _Servoin
     late_s = np.array([cycle.late_s for cycle in cycles])
     steps = np.abs(np.diff(speeds, axis=0, prepend=speeds[:1])).max(axis=1)
     wrapped = np.abs((postures + np.pi) % (2.0 * np.pi) - np.pi)
-    broken = np.abs(speeds).max(axis=1) > limits.joint_speed_rad_s + 1e-9
-    broken |= steps > limits.acceleration_rad_s2 * limits.cycle_s + 1e-9
-    broken |= (wrapped > body.limits_rad - limits.joint_margin_rad).any(axis=1)
-    broken |= np.array([_outside(body, limits, posture) for posture in postures])
-    broken |= np.array([_tilts_too_fast(body, limits, cycle) for cycle in cycles])
+    broken = {
+        "speed": np.abs(speeds).max(axis=1) > limits.joint_speed_rad_s + 1e-9,
+        "acceleration": steps > limits.acceleration_rad_s2 * limits.cycle_s + 1e-9,
+        "joint_margin": (wrapped > body.limits_rad - limits.joint_margin_rad).any(axis=1),
+        "workspace": np.array([_outside(body, limits, posture) for posture in postures]),
+        "tilt_rate": np.array([_tilts_too_fast(body, limits, cycle) for cycle in cycles]),
+    }
     return _Servoing(
         latency_ms=1e3 * np.array(list(first.values())),
         jitter_p99_ms=1e3 * float(np.percentile(late_s, 99)),
         cycles=len(cycles),
         missed=int((late_s > limits.cycle_s).sum()),
-        violations=int(broken.sum()),
+        violations={rule: int(rows.sum()) for rule, rows in broken.items()},
         clamped=sum(cycle.reason is not None for cycle in cycles),
         stops=stops,
     )

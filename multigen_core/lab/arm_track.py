@@ -64,15 +64,15 @@ class Track:
         """Cycles written so far."""
         return int(self._count.value)
 
-    def since(self, count: int) -> list[Cycle]:
-        """The cycles from that number on; those that were overwritten are left out."""
+    def since(self, count: int) -> tuple[list[Cycle], int]:
+        """The cycles from that number on, and the number to ask for next; those that were overwritten are left out."""
         end = self.count()
         rows = self._rows()
-        return [_cycle(rows[number % _ROWS].copy()) for number in range(max(count, end - _ROWS + 8), end)]
+        return [_cycle(rows[number % _ROWS].copy()) for number in range(max(count, end - _ROWS + 8), end)], end
 
     def newest(self) -> Cycle | None:
         """The last cycle."""
-        return next(iter(self.since(self.count() - 1)), None) if self.count() else None
+        return self.since(self.count() - 1)[0][0] if self.count() else None
 
     def _rows(self) -> Float[np.ndarray, "rows width"]:
         return np.frombuffer(memoryview(self._cells), np.float64).reshape(_ROWS, _WIDTH)

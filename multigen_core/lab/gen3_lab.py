@@ -88,9 +88,7 @@ class Gen3EmulatorLab(EmulatedLab):
 
     def _way(self) -> Float[np.ndarray, "ticks 7"]:
         """The postures of the last control step, evenly in time."""
-        count = self._arm.track.count()
-        cycles = self._arm.track.since(self._read)
-        self._read = count
+        cycles, self._read = self._arm.track.since(self._read)
         times = np.array([self._until_s, *(cycle.at_s for cycle in cycles)])
         postures = np.array([self._posture, *(cycle.posture_rad for cycle in cycles)])
         ticks = round(1.0 / self.rate_hz / TICK_S)
