@@ -61,9 +61,7 @@ def figures(experiment: Experiment, *, minutes: float = 10.0) -> dict[str, objec
         "missed_cycles_full_load": loaded.missed,
         "safe_stops": alone.stops + loaded.stops,
         "limit_violations": sum(alone.violations.values()) + sum(loaded.violations.values()),
-        "limit_violations_by_rule": {
-            rule: alone.violations[rule] + loaded.violations[rule] for rule in alone.violations
-        },
+        "limit_violations_by_rule": {rule: count + loaded.violations[rule] for rule, count in alone.violations.items()},
         "clamped_cycles": alone.clamped + loaded.clamped,
         "recovery_s": max(recovery.values()),
         "recovery_by_fault_s": {words.split()[0]: value for words, value in recovery.items()},
@@ -101,8 +99,9 @@ def _servo(setup: PourSetup, seconds: float, *, seed: int) -> _Servoing:
                 arm.clear_fault("benchmark")
                 stops, began_s = stops + 1, time.monotonic() - (step + 1) * STEP_S
             if step % DRAIN_STEPS == 0:
-                cycles, read = cycles + arm.track.since(read), arm.track.count()
-        cycles += arm.track.since(read)
+                rows, read = arm.track.since(read)
+                cycles += rows
+        cycles += arm.track.since(read)[0]
         arm.end()
     return _measured(setup, cycles, stops)
 

@@ -129,7 +129,7 @@ def test_commands_are_within_limits_and_in_time(arm: KinovaArm) -> None:
         arm.act(rng.uniform([-0.3, -0.3, -1.0], [0.3, 0.3, 1.5]))
         time.sleep(0.1)
     arm.end()
-    cycles, limits = arm.track.since(0), Limits()
+    cycles, limits = arm.track.since(0)[0], Limits()
     speeds = np.array([cycle.speeds_rad_s for cycle in cycles])
     assert np.abs(speeds).max() <= limits.joint_speed_rad_s + 1e-9
     assert np.abs(np.diff(speeds, axis=0)).max() <= limits.acceleration_rad_s2 * limits.cycle_s + 1e-9
@@ -207,7 +207,7 @@ def test_an_action_that_is_none_tilts_back(arm: KinovaArm, action: np.ndarray) -
     arm.act(action)
     keep(arm, TILT, 3.0)
     assert tilt_rad(arm) < BODY.tilt_rad(start) + 0.1
-    assert all(np.isfinite(cycle.speeds_rad_s).all() for cycle in arm.track.since(0))
+    assert all(np.isfinite(cycle.speeds_rad_s).all() for cycle in arm.track.since(0)[0])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
