@@ -4,8 +4,10 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
 
+from multigen_core.errors import UserError
 from multigen_core.progress import Progress
 
 __all__ = ["ENGINES", "Engine", "ProcessPool", "Serial", "make_engine"]
@@ -14,13 +16,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_DEATHS = 2
+"""So often may a worker die, of a crash in a native library for example, before the work is given up."""
+
+
 class Engine(Protocol):
     """Maps a picklable top-level function over items and keeps their order."""
 
     def map(
         self, function: Callable[[Item], Result], items: Sequence[Item], progress: Progress, what: str = ""
     ) -> list[Result]:
-        """``[function(item) for item in items]``; the first exception ends the work and is raised here."""
+        """``[function(item) for item in items]``; the first exception ends the work and is raised here.
+
+        Raises UserError when workers die again and again.
+        """
 
 
 class Serial:
@@ -54,23 +63,51 @@ class ProcessPool:
     def map(
         self, function: Callable[[Item], Result], items: Sequence[Item], progress: Progress, what: str = ""
     ) -> list[Result]:
-        if not items:
-            return []
+        results: dict[int, Result] = {}
+        for death in range(_DEATHS + 1):
+            missing = [place for place in range(len(items)) if place not in results]
+            try:
+                self._fill(results, missing, function, items, progress, what)
+            except BrokenProcessPool:
+                if death < _DEATHS:
+                    progress.say("a worker process died; what it had not finished is done again")
+                continue
+            return [results[place] for place in range(len(items))]
+        raise UserError(
+            f"worker processes died {_DEATHS + 1} times over {what or 'the same work'}:"
+            " mostly memory has run out, so set compute.workers to 1 and start again"
+        )
+
+    def _fill(
+        self,
+        results: dict[int, Result],
+        places: Sequence[int],
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        progress: Progress,
+        what: str,
+    ) -> None:
+        """Puts the results of the items at these places into ``results``, each as soon as it is there.
+
+        Raises BrokenProcessPool when a worker dies.
+        """
+        if not places:
+            return
         context = multiprocessing.get_context("spawn")
-        workers = min(self.workers, len(items))
+        workers = min(self.workers, len(places))
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_use_one_thread) as pool:
             try:
-                futures = [pool.submit(function, item) for item in items]
-                pending = set(futures)
+                place_of = {pool.submit(function, items[place]): place for place in places}
+                pending = set(place_of)
                 while pending:
                     finished, pending = wait(pending, timeout=1.0, return_when=FIRST_EXCEPTION)
-                    for future in finished:
-                        future.result()
-                    progress.update(len(items) - len(pending), len(items), what)
+                    # What is whole first: a worker that died takes nothing with it that another has finished.
+                    for future in sorted(finished, key=lambda future: future.exception() is not None):
+                        results[place_of[future]] = future.result()
+                    progress.update(len(results), len(items), what)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-            return [future.result() for future in futures]
 
 
 ENGINES: dict[str, type[Serial] | type[ProcessPool]] = {"serial": Serial, "process_pool": ProcessPool}
