@@ -104,7 +104,7 @@ def test_the_retraining_follows_cron_and_time_zone() -> None:
 @pytest.fixture
 def look(tmp_path: Path) -> Iterator[Callable[[], dg.SensorResult | dg.SkipReason]]:
     """Looks into the inbox of a project again and again, each time with the cursor that the last look left."""
-    (tmp_path / "params.yaml").write_bytes((REPOSITORY / "params.yaml").read_bytes())
+    override(REPOSITORY / "params.yaml", ["clips.inbox=data/inbox"], tmp_path / "params.yaml")
     (tmp_path / "data" / "inbox").mkdir(parents=True)
     sensor = new_clips(SETTINGS)
     cursor: list[str | None] = [None]
