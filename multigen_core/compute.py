@@ -75,7 +75,7 @@ class ProcessPool:
             return [results[place] for place in range(len(items))]
         raise UserError(
             f"worker processes died {_DEATHS + 1} times over {what or 'the same work'}:"
-            " mostly memory has run out, so set compute.workers to 1 and start again"
+            " memory may have run out; set compute.workers to 1 and start again"
         )
 
     def _fill(

@@ -76,5 +76,5 @@ def test_what_a_dead_worker_left_is_done_again(tmp_path: Path) -> None:
 
 
 def test_work_that_always_kills_is_given_up_with_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"died 3 times over pours: .* compute\.workers"):
+    with pytest.raises(UserError, match=r"died 3 times over pours: .*compute\.workers"):
         make_engine("process_pool", 2).map(die, [0, 1], Silent(), "pours")

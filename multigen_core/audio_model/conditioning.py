@@ -27,8 +27,7 @@ PITCH = FEATURES.index("log_effective_length")
 CONDITIONS = (*FEATURES, "room_level")
 """What the pocket model is told: the masks' features, and how loud the room is before anything pours.
 
-No mask shows the room. Left to the noise, its level was drawn anew at every moment: a quiet room crackled by 6 dB where
-recordings have less than 1.
+No mask shows the room. Left to the noise, its level would be drawn anew at every moment, and a quiet room crackle.
 """
 
 _SPECK_PX = 2
@@ -84,7 +83,7 @@ def features_at(
 
 
 def in_room(features: Float32[np.ndarray, "N F"], level: float) -> Float32[np.ndarray, "N C"]:
-    """Columns as in ``CONDITIONS``: the same room [log10 of magnitude] at every moment."""
+    """Columns as in ``CONDITIONS``: the same room at every moment; ``level`` is a mean log10 magnitude."""
     return np.column_stack([features, np.full(len(features), level)]).astype(np.float32)
 
 

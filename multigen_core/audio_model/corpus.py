@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _QUIET_PERCENTILE = 5.0
-"""A clip is quiet at least so much of the time: before its pour."""
+"""A clip is taken to be quiet for so much of its time, since it is cut from before its pour."""
 _QUIET_FRAMES = 9
 """Over which the level is averaged, 0.14 s."""
 _NON_COMMERCIAL = re.compile(r"\bNC\b|non.?commercial", re.I)

@@ -57,7 +57,7 @@ class Batch:
     x1: Float[Tensor, "batch tokens channels"]
     x0: Float[Tensor, "batch tokens channels"]
     t: Float[Tensor, " batch"]
-    features: Float[Tensor, "batch tokens features"]
+    features: Float[Tensor, "batch tokens conditions"]
     conditioned: Bool[Tensor, " batch"]
 
     def to(self, device: torch.device) -> "Batch":

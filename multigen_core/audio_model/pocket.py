@@ -87,8 +87,8 @@ class Normaliser:
 
     mel_mean: Float[Tensor, " mels"]
     mel_std: Float[Tensor, " mels"]
-    feature_mean: Float[Tensor, " features"]
-    feature_std: Float[Tensor, " features"]
+    feature_mean: Float[Tensor, " conditions"]
+    feature_std: Float[Tensor, " conditions"]
 
     def features(self, values: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch features"]:
         # Far outside what was seen in training a feature says no more than "large".
@@ -183,7 +183,7 @@ class PocketTransformer(nn.Module):
         for weights in (*self.leave.parameters(), *self.linear.parameters(), *self.expect[-1].parameters()):
             nn.init.zeros_(weights)
 
-    def sight(self, features: Float[Tensor, "batch tokens features"], conditioned: Bool[Tensor, " batch"]) -> Sight:
+    def sight(self, features: Float[Tensor, "batch tokens conditions"], conditioned: Bool[Tensor, " batch"]) -> Sight:
         """``features`` are normalised; items that are not ``conditioned`` get a learned vector and expect nothing."""
         waves, kept = _waves(features).transpose(1, 2), conditioned[:, None, None]
         # Brought to unit size twice: at first the sight would be a whisper beside the noise, and go unheard for long.

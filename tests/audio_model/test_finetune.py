@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from multigen_core import experiment as experiments
+from multigen_core.audio_model.conditioning import FEATURES
 from multigen_core.audio_model.contract import load_audio_model
 from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, make_clip
-from multigen_core.audio_model.finetune import crops, fit, run
+from multigen_core.audio_model.finetune import crops, fit, run, validation_losses
 from multigen_core.errors import UserError
 from multigen_core.experiment import AudioModel
 from multigen_core.media import write_flac, write_masks
@@ -76,6 +77,18 @@ def test_clips_with_bad_masks_train_blind(corpus: list[TrainingClip]) -> None:
     assert not batch.conditioned.any()
     batch = next(crops(mixed[::2], normaliser, PARAMS, seed=0, dropout=0.0))
     assert batch.conditioned.all()
+
+
+def test_the_control_shuffles_masks_and_leaves_the_rooms(corpus: list[TrainingClip]) -> None:
+    model, _ = fit(corpus, replace(PARAMS, steps=4), seed=1, progress=Silent())
+    batch = next(crops(corpus, model.normaliser, PARAMS, seed=0, dropout=0.0))
+    same_masks = batch.features.clone()
+    same_masks[..., : len(FEATURES)] = same_masks[:1, ..., : len(FEATURES)]
+    assert same_masks[..., -1].std(0).min() > 0.0
+    right, shuffled = validation_losses(model.network, [replace(batch, features=same_masks)])
+    assert shuffled == right
+    right, shuffled = validation_losses(model.network, [batch])
+    assert shuffled != right
 
 
 def test_short_clips_shorten_their_batch_only(corpus: list[TrainingClip]) -> None:
