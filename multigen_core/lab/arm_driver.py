@@ -1,7 +1,7 @@
 """The driver's own process: forty times a second look, plan, check, command; and in the end zero, Stop, close.
 
-Actions come through a pipe at the policy's pace; the joint speeds between them are planned here, with the same inverse
-kinematics as in simulation. Neither a policy that thinks too long nor protobuf in pure Python can hold this loop up.
+Actions come through a pipe at the policy's pace; the joint speeds between them are those of a ``Servo``. Neither a
+policy that thinks too long nor protobuf in pure Python can hold this loop up.
 """
 
 import contextlib
@@ -11,9 +11,8 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,61 +20,36 @@ import numpy as np
 from jaxtyping import Float
 
 from multigen_core.errors import UserError
-from multigen_core.lab.arm_body import ArmBody
 from multigen_core.lab.arm_link import Address, ArmLink, LinkBroken, LinkRefused, Report, open_link
 from multigen_core.lab.arm_track import Cycle, Track
-from multigen_core.lab.safety import Limits, Measured, SafetyGate, Verdict, retreat_twist
-from multigen_core.simulation.arm_motion import LipKinematics
+from multigen_core.lab.safety import Measured
+from multigen_core.lab.servo import Servo, ServoOptions
 from multigen_core.simulation.gen3 import HOME_RAD
 from multigen_core.simulation.setup import PourSetup
-from multigen_core.simulation.world import pour_workspace, start_lip_pose
 
 __all__ = ["DriverOptions", "run_driver"]
 
 _ARRIVED_RAD = math.radians(1.0)
 _REACH_LIMIT_S = 60.0
+_AT_REST_RAD_S = 1e-3
+"""The plan's own trimming is slower."""
 _STATE_EVERY = 10
 """Cycles between two questions for the arm's state."""
 _LOST_AFTER = 4
 """Calls in a row without an answer after which the connection counts as lost."""
-_CLEAR_RAD = math.radians(1.0)
 _LOST_ON_THE_WAY_AFTER = 20
 """The same during a motion to a posture, which the arm ends by itself."""
-_ABANDONED_S = 1.0
-"""A policy that has been silent so long is not waited for: the pitcher is tilted back."""
-_HISTORY_S = 1.0
 _REBUILD_PAUSE_S = 0.05
 _PAUSE_S = 0.008
 """Between two cycles at least, however many actions come."""
 
 
 @dataclass(frozen=True)
-class DriverOptions:
+class DriverOptions(ServoOptions):
     """How the driver moves the arm."""
 
-    limits: Limits = field(default_factory=Limits)
-    arm_latency_s: float = 0.18
-    """From a command to its motion, for comparing where the arm is with where it was sent."""
-    correction_s: float = 1.0
-    """Time constant with which the plan gives way to what is measured."""
     reach_deg_s: float = 20.0
     """Point-to-point motions: home, and to the start of a pour."""
-
-
-@dataclass
-class _Servo:
-    """One pour."""
-
-    kinematics: LipKinematics
-    gate: SafetyGate
-    body: ArmBody
-    least_tilt_rad: Callable[[float, float], float]
-    twist: Float[np.ndarray, "3"]
-    action_s: float
-    heard_s: float = math.inf
-    """When the action came, on this process's side; before the first one the arm waits for as long as it takes."""
-    abandoned: bool = False
-    ending: bool = False
 
 
 def run_driver(address: Address, options: DriverOptions, pipe: Connection, track: Track) -> None:
@@ -113,15 +87,13 @@ class _Driver:
     def __init__(self, address: Address, options: DriverOptions, pipe: Connection, track: Track) -> None:
         self._address, self._options, self._pipe, self._track = address, options, pipe, track
         self._link: ArmLink = open_link(address)
-        self._servo: _Servo | None = None
+        self._servo: Servo | None = None
         self._frame, self._measured_s = -1, -math.inf
         self._posture = HOME_RAD.copy()
         self._joints = 7
         self._faulty = False
         self._unanswered = 0
         self._idled = 0
-        self._history: deque[tuple[float, float, Float[np.ndarray, 7]]] = deque()
-        """(from, until, speeds) of the last second."""
         self._commands: dict[str, Callable[..., Any]] = {
             "begin": self._begin,
             "act": self._act,
@@ -215,44 +187,27 @@ class _Driver:
         if self._servo and self._servo.gate.fault:
             raise UserError(f"a fault is latched ({self._servo.gate.fault}): an operator has to clear it first")
         self._servo = None
-        body, workspace = ArmBody(setup.pitcher), pour_workspace(setup)
-        limits = self._options.limits
-        # The plan keeps clear of what the gate would stop.
-        body.model.jnt_range[:] *= 1.0 - (limits.joint_margin_rad + _CLEAR_RAD) / np.where(
-            np.isfinite(body.limits_rad), body.limits_rad, np.inf
-        ).reshape(7, 1)
-        kinematics = LipKinematics(
-            body.model, workspace, start_lip_pose(setup), joint_speed_rad_s=limits.joint_speed_rad_s
-        )
-        start = kinematics.posture_rad
-        SafetyGate(limits, body, start)
-        self._reach(start)
+        servo = Servo(setup, self._options)
+        self._reach(servo.start_rad)
         # The same posture up to whole turns, counted as the plan counts them.
-        self._posture = start + (self._posture - start + np.pi) % (2.0 * np.pi) - np.pi
-        gate = SafetyGate(limits, body, self._posture)
-        self._history.clear()
-        self._servo = _Servo(kinematics, gate, body, workspace.least_tilt_rad, np.zeros(3), 0.0)
+        self._posture = servo.start_rad + (self._posture - servo.start_rad + np.pi) % (2.0 * np.pi) - np.pi
+        servo.stand(self._posture)
+        self._servo = servo
         return self._posture.copy()
 
     def _act(self, action_s: float, twist: Float[np.ndarray, "3"]) -> None:
-        servo = self._servo
-        if servo is None or servo.abandoned or servo.ending:
-            return
-        if twist.shape != (3,) or not np.isfinite(twist).all():
-            # Nothing of it reaches the arm; a policy that says such things is not asked again.
-            servo.abandoned = True
-            return
-        servo.twist, servo.action_s, servo.heard_s = twist.astype(float), action_s, time.monotonic()
+        if self._servo:
+            self._servo.hear(time.monotonic(), action_s, twist)
 
     def _end(self) -> None:
         """Brakes to rest."""
         servo = self._servo
         if servo is None:
             return
-        servo.ending = True
+        servo.end()
         for _ in range(40):
             self._cycle(0.0)
-            if not servo.gate.speeds_rad_s.any():
+            if np.abs(servo.gate.speeds_rad_s).max() < _AT_REST_RAD_S:
                 break
             time.sleep(self._options.limits.cycle_s)
         self._link.stop()
@@ -318,19 +273,11 @@ class _Driver:
         if servo is None:
             self._idle()
             return
-        gate = servo.gate
         now_s = time.monotonic()
-        gate.advance(now_s)
+        servo.gate.advance(now_s)
         self._ask(servo)
-        wanted = self._plan(servo, now_s)
-        shape = self._posture if self._joints == 7 else np.zeros(self._joints)
-        verdict = gate.check(
-            now_s,
-            wanted,
-            commanded_s=now_s if servo.abandoned or servo.ending else min(servo.heard_s, now_s),
-            measured=Measured(self._measured_s, shape, self._faulty),
-        )
-        commanded_s = self._command(servo, verdict, now_s)
+        verdict = servo.speeds(now_s, self._measured())
+        commanded_s = self._command(servo, verdict.speeds_rad_s, now_s)
         self._track.add(
             Cycle(
                 at_s=self._measured_s,
@@ -361,7 +308,7 @@ class _Driver:
                     self._link = open_link(self._address)
                     self._link.take_control()
 
-    def _ask(self, servo: _Servo) -> None:
+    def _ask(self, servo: Servo) -> None:
         """Feedback every cycle, the arm's state now and then."""
         try:
             self._faulty = self._look().faulty or (self._faulty and servo.gate.fault is not None)
@@ -373,50 +320,17 @@ class _Driver:
         except LinkBroken as error:
             self._lose(servo, error)
         if self._joints == 7 and not servo.gate.fault:
-            self._correct(servo)
+            servo.correct(self._measured())
 
-    def _correct(self, servo: _Servo) -> None:
-        """The plan gives way to what is measured: the arm is where it was seen, plus what it has not yet done."""
-        since_s = self._measured_s - self._options.arm_latency_s
-        under_way = np.zeros(7)
-        for begin_s, end_s, speeds in self._history:
-            under_way += speeds * max(end_s - max(begin_s, since_s), 0.0)
-        off = self._posture + under_way - servo.gate.posture_rad
-        share = self._options.limits.cycle_s / self._options.correction_s
-        servo.gate.shift(share * np.clip(off, -self._options.limits.astray_rad, self._options.limits.astray_rad))
+    def _measured(self) -> Measured:
+        posture = self._posture if self._joints == 7 else np.zeros(self._joints)
+        return Measured(self._measured_s, posture, self._faulty)
 
-    def _plan(self, servo: _Servo, now_s: float) -> Float[np.ndarray, "7"]:
-        """Joint speeds for the action, or for tilting back when there is none any more."""
-        limits, gate = self._options.limits, servo.gate
-        servo.kinematics.place(gate.posture_rad)
-        twist = servo.twist
-        if now_s - servo.heard_s > limits.action_s + limits.stale_command_s + _ABANDONED_S:
-            servo.abandoned = True
-        if servo.abandoned:
-            twist = self._back(servo)
-        if servo.ending:
-            twist = np.zeros(3)
-        braking_s = float(np.abs(gate.speeds_rad_s).max()) / limits.acceleration_rad_s2
-        return servo.kinematics.careful_speeds_rad_s(twist, limits.cycle_s, ahead_s=0.5 * braking_s + limits.cycle_s)
-
-    @staticmethod
-    def _back(servo: _Servo) -> Float[np.ndarray, "3"]:
-        """Un-tilts in place, and then stays."""
-        lip = servo.kinematics.lip()
-        twist = retreat_twist(lip.tilt_rad, servo.least_tilt_rad(lip.y_m, lip.z_m))
-        return twist if twist[2] < 0.0 else np.zeros(3)
-
-    def _command(self, servo: _Servo, verdict: Verdict, now_s: float) -> float:
+    def _command(self, servo: Servo, speeds_rad_s: Float[np.ndarray, "7"], now_s: float) -> float:
         """Sends; returns when the arm had acknowledged, 0 if it did not."""
-        self._history.append((now_s, now_s + self._options.limits.cycle_s, verdict.speeds_rad_s))
-        if len(self._history) > 1:
-            # The one before held until now.
-            begin_s, _, speeds = self._history[-2]
-            self._history[-2] = (begin_s, now_s, speeds)
-        while self._history[0][1] < now_s - _HISTORY_S:
-            self._history.popleft()
+        servo.sent(now_s, speeds_rad_s)
         try:
-            self._link.drive(np.degrees(verdict.speeds_rad_s).tolist())
+            self._link.drive(np.degrees(speeds_rad_s).tolist())
             self._unanswered = 0
             return time.monotonic()
         except LinkRefused:
@@ -426,7 +340,7 @@ class _Driver:
             self._lose(servo, error)
         return 0.0
 
-    def _lose(self, servo: _Servo, error: LinkBroken) -> None:
+    def _lose(self, servo: Servo, error: LinkBroken) -> None:
         """A call came to nothing. A connection that is gone is replaced at once, to stop what still moves."""
         self._unanswered += 1
         if not error.gone and self._unanswered < _LOST_AFTER:
@@ -447,3 +361,5 @@ class _Driver:
             self._faulty = True
         except (UserError, LinkBroken) as again:
             print(f"error: the arm cannot be reached ({again}): press the emergency stop", file=sys.stderr)
+            return
+        print("the arm answers again, and was stopped", file=sys.stderr)

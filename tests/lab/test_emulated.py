@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multigen_core.experiment import Episodes, Evaluation, load
+from multigen_core.experiment import Episodes, Evaluation
 from multigen_core.lab.control import pour
 from multigen_core.lab.emulated import EmulatedLab, Recording
 from multigen_core.lab.receivers import LAB_RECEIVERS
 from multigen_core.lab.robot import Readings, Task
+from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ
 from tests.lab.fakes import ScriptedPolicy
 
