@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from multigen_core.experiment import load
 from multigen_core.machine import hardware
+from multigen_core.params import load
 
 BENCHMARKS = ("simulation", "clips", "sound", "acoustics", "decision", "robot")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""

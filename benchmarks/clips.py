@@ -29,8 +29,9 @@ import numpy as np
 
 from multigen_core.clips.curation import CUTS
 from multigen_core.clips.reference import ReferenceClips
-from multigen_core.experiment import Clips, Experiment, load, seed_for
+from multigen_core.experiment import Clips, Experiment, seed_for
 from multigen_core.media import read_flac, read_video, write_video
+from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ
 from multigen_core.storage import read_summary
 

@@ -6,8 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from multigen_core import experiment as experiments
 from multigen_core.errors import UserError
+from multigen_core.params import load, override
 from multigen_core.progress import TerminalProgress
 from multigen_core.stages import STAGES, execute, partitions_of, stage_named
 
@@ -30,10 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.stage == "params":
-            experiments.override(options.params, options.set, options.out or options.params)
+            override(options.params, options.set, options.out or options.params)
             return 0
         stage = stage_named(options.stage)
-        experiment = experiments.load(options.params)
+        experiment = load(options.params)
         keys = [options.partition] if options.partition else partitions_of(stage, experiment)
         for key in keys:
             progress = TerminalProgress(stage.name + (f"@{key}" if key else ""))

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from multigen_core import experiment as experiments
+from multigen_core.experiment import Experiment
+from multigen_core.params import load
 
 __all__ = ["DAGSTER_HOME", "PARAMS", "STATE", "address", "load_experiment", "project_root"]
 
@@ -18,9 +19,9 @@ def project_root() -> Path:
     return Path(os.environ.get("MULTIGEN_ROOT", ".")).resolve()
 
 
-def load_experiment(root: Path) -> experiments.Experiment:
+def load_experiment(root: Path) -> Experiment:
     """The project's params. Raises ConfigError naming the key that is wrong."""
-    return experiments.load(root / PARAMS)
+    return load(root / PARAMS)
 
 
 def address(asset: str, partition: str | None) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from multigen_core.errors import ConfigError
-from multigen_core.experiment import load, override, seed_for
+from multigen_core.experiment import seed_for
+from multigen_core.params import load, override
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from multigen_core.clips.local import LocalFolder
 from multigen_core.errors import ConfigError
-from multigen_core.experiment import load
+from multigen_core.params import load
 from multigen_core.stages import execute, stage_named
 from tests.skeleton import REPOSITORY
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from ruamel.yaml import YAML
 
-from multigen_core.experiment import load
+from multigen_core.params import load
 from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_named
 from pipelines.declaration import code_version, group_of
 from pipelines.definitions import ASSETS, defs

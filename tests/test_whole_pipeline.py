@@ -12,7 +12,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from multigen_core.experiment import load, override
+from multigen_core.params import load, override
 from multigen_core.records import SAMPLE_RATE_HZ
 from multigen_core.stages import STAGES, output_of, partitions_of
 from multigen_core.storage import check_manifest

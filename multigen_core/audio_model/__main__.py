@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from multigen_core.errors import MissingInput, UserError
-from multigen_core.experiment import load
+from multigen_core.params import load
 from multigen_core.progress import TerminalProgress
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from multigen_core.errors import UserError
-from multigen_core.experiment import load
+from multigen_core.params import load
 
 
 def _parser() -> argparse.ArgumentParser:

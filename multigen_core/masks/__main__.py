@@ -10,9 +10,9 @@ import pandas as pd
 
 from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.errors import UserError
-from multigen_core.experiment import load
 from multigen_core.masks.prompt_page import ClipToPrompt, PromptServer
 from multigen_core.masks.prompts import read_prompts, unprompted
+from multigen_core.params import load
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from multigen_core.containers import Container
 from multigen_core.errors import UserError
-from multigen_core.experiment import load
+from multigen_core.params import load
 from multigen_core.records import Liquid
 
 Named = TypeVar("Named", Container, Liquid)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from multigen_core.errors import ConfigError, UserError
-from multigen_core.experiment import ConditionsName, Experiment, load, seed_for
+from multigen_core.experiment import ConditionsName, Experiment, seed_for
+from multigen_core.params import load
 from multigen_core.study.protocol import Protocol, load_protocol
 from multigen_core.study.units import phases
 

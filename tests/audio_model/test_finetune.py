@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-from multigen_core import experiment as experiments
 from multigen_core.audio_model.conditioning import FEATURES
 from multigen_core.audio_model.contract import load_audio_model
 from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, make_clip
@@ -17,6 +16,7 @@ from multigen_core.audio_model.finetune import crops, fit, run, validation_losse
 from multigen_core.errors import UserError
 from multigen_core.experiment import AudioModel
 from multigen_core.media import write_flac, write_masks
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.stages import Inputs
 from tests.audio_model.synthetic import pour
@@ -36,7 +36,7 @@ PARAMS = AudioModel(
     loudness_guidance=1.3,
     vocoder_iterations=1,
     least_mask_gain=0.01,
-    mmaudio=experiments.load(Path("params.yaml")).audio_model.mmaudio,
+    mmaudio=load(Path("params.yaml")).audio_model.mmaudio,
 )
 
 
@@ -119,7 +119,7 @@ def test_stage_writes_a_model_that_loads(tmp_path: Path, monkeypatch: pytest.Mon
     catalogue["licence"] = ["MIT", "CC BY-NC 4.0", "unknown"]
     monkeypatch.setattr("multigen_core.audio_model.corpus.read_catalogue", lambda folder: catalogue)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0})
-    params = replace(experiments.load(Path("params.yaml")), audio_model=replace(PARAMS, steps=3))
+    params = replace(load(Path("params.yaml")), audio_model=replace(PARAMS, steps=3))
     inputs = Inputs(tmp_path, {"clips": (clips,), "masks": (masks,)}, None)
     summary = run(params, inputs, out, Silent())
     assert (summary["clips"], summary["clips_validation"], summary["clips_without_masks"]) == (2, 1, 1)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from multigen_core import experiment as experiments
 from multigen_core.audio_model import corpus, mmaudio_features, mmaudio_weights
 from multigen_core.audio_model.contract import load_audio_model
 from multigen_core.audio_model.finetune import run
@@ -26,6 +25,7 @@ from multigen_core.errors import MissingExtra, MissingInput, UserError
 from multigen_core.experiment import Experiment, MMAudio
 from multigen_core.media import write_flac, write_masks, write_video
 from multigen_core.palette import colorize
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.stages import Inputs
 from tests.audio_model.published_files import publish, standing_in
@@ -44,7 +44,7 @@ def package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def experiment() -> Experiment:
-    loaded = experiments.load(Path("params.yaml"))
+    loaded = load(Path("params.yaml"))
     params = replace(
         loaded.audio_model.mmaudio,
         variant="small_16k",

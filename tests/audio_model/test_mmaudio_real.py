@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from multigen_core import experiment as experiments
 from multigen_core.audio_model import mmaudio_training
 from multigen_core.audio_model.mmaudio_features import Window
 from multigen_core.audio_model.mmaudio_network import MaskedMMAudio, Senses, open_base, sample
 from multigen_core.audio_model.mmaudio_training import Job, train
 from multigen_core.audio_model.mmaudio_weights import PACKAGE, VARIANTS, Variant
+from multigen_core.params import load
 from multigen_core.progress import Silent
 
 pytestmark = [
@@ -135,7 +135,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
         windows.append(Window(str(k), 0.0, "train", True, tmp_path / f"{k}.safetensors"))
     save_file({"text": torch.randn(77, 1024, generator=generator)}, tmp_path / "text.safetensors")
     params = replace(
-        experiments.load(Path("params.yaml")).audio_model.mmaudio,
+        load(Path("params.yaml")).audio_model.mmaudio,
         variant="small_16k",
         window_s=1.28,
         steps=5,

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multigen_core import experiment as experiments
 from multigen_core.audio_model import report
 from multigen_core.audio_model.listening_page import LARGEST_BYTES
 from multigen_core.audio_model.metrics import onset_lag_s, pitch_error_octaves
 from multigen_core.dataset.lerobot import write_shard
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.records import Episode, Soundtrack
 from multigen_core.stages import Inputs
@@ -67,7 +67,7 @@ def test_report_ranks_physics_before_noise(
         ]
         write_shard(tmp_path / stage, episodes, tracks)
     monkeypatch.setattr(report, "load_audio_model", lambda folder: model)
-    params = experiments.load(Path("params.yaml"))
+    params = load(Path("params.yaml"))
     params = replace(params, audio_report=replace(params.audio_report, episodes=3, seeds_per_episode=2))
     folders = {name: (tmp_path / name,) for name in ("audiovisual", "noise_augmented", "audio_model")}
     (tmp_path / "audio_model").mkdir()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from multigen_core.experiment import override
+from multigen_core.params import override
 from tests.skeleton import REPOSITORY, call, environment, lay_out
 
 CHROMIUM = Path("/usr/bin/chromium")

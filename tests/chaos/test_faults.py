@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from multigen_core.experiment import override
+from multigen_core.params import override
 from multigen_core.storage import check_manifest, finished
 from tests.skeleton import REPOSITORY, call, environment, lay_out
 

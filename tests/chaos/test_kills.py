@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from multigen_core.experiment import load, override
+from multigen_core.params import load, override
 from multigen_core.stages import JOURNAL, output_of, stage_named
 from multigen_core.storage import check_manifest, finished
 from pipelines.resources.dvc import Dvc

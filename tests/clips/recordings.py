@@ -6,8 +6,9 @@ import av
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from multigen_core.experiment import Experiment, load
+from multigen_core.experiment import Experiment
 from multigen_core.media import write_video
+from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ
 from multigen_core.stages import Inputs
 from tests.acoustics.pours import scene_of, sound_of, steady_pour

@@ -7,8 +7,8 @@ import pytest
 
 from multigen_core.clips.duplicates import HeardClip, repetitions
 from multigen_core.clips.fingerprint import HeardClips, fingerprint, likeness
-from multigen_core.experiment import load
 from multigen_core.media import read_sound, write_video
+from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ
 from tests.clips.recordings import ROOT, frames, pour_sound
 

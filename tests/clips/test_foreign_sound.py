@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from multigen_core.clips.foreign_sound import clipped_share, music_share, speech_share
-from multigen_core.experiment import load
 from multigen_core.media import read_sound
+from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ
 from tests.clips.recordings import REAL_CLIPS, ROOT, pour_sound
 from tests.clips.sounds import hum, tune, voice

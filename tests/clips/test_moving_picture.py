@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from multigen_core.clips.moving_picture import continuity, motion
-from multigen_core.experiment import load
 from multigen_core.media import read_video, write_video
+from multigen_core.params import load
 from tests.clips.recordings import REAL_CLIPS, ROOT
 
 FILTERS = load(ROOT / "params.yaml").clips.filters

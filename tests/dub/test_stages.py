@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multigen_core import experiment as experiments
 from multigen_core.audio_model.contract import Backend
 from multigen_core.dataset.lerobot import Shard, write_shard
 from multigen_core.dub import audiovisual, noise_augmented
 from multigen_core.experiment import Experiment
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.stages import Inputs
 from tests.pours import made_up_episode
@@ -43,7 +43,7 @@ class ToneModel:
 
 @pytest.fixture
 def experiment() -> Experiment:
-    pocket = experiments.load(Path("params.yaml"))
+    pocket = load(Path("params.yaml"))
     return replace(pocket, compute=replace(pocket.compute, engine="serial"))
 
 

@@ -12,8 +12,9 @@ from multigen_core.dataset.lerobot import write_shard
 from multigen_core.evaluation.figures import overlay_strip
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import write_trials
-from multigen_core.experiment import Experiment, load
+from multigen_core.experiment import Experiment
 from multigen_core.media import write_flac, write_masks, write_video
+from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import output_folder, write_json

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from multigen_core.evaluation.__main__ import main
-from multigen_core.experiment import override
 from multigen_core.media import probe
+from multigen_core.params import override
 from tests.policy.test_contract import untrained
 
 TINY = Path(__file__).parents[2] / "experiments" / "tiny.yaml"

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from multigen_core import experiment as experiments
 from multigen_core.experiment import Experiment
 from multigen_core.masks.contract import open_provider
 from multigen_core.masks.prompts import Prompt, write_prompts
 from multigen_core.masks.sam2 import Sam2Provider, load_builder
 from multigen_core.masks.unet import PocketUNet, save_unet
+from multigen_core.params import load
 from multigen_core.stages import Inputs
 from multigen_core.storage import file_sha256
 
@@ -58,7 +58,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 @pytest.fixture
 def experiment() -> Experiment:
-    params = experiments.load(Path("params.yaml"))
+    params = load(Path("params.yaml"))
     return replace(params, masks=replace(params.masks, provider="sam2"))
 
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from multigen_core import experiment as experiments
 from multigen_core.errors import ConfigError, MissingExtra, MissingInput
 from multigen_core.experiment import Experiment
 from multigen_core.masks.automatic_prompts import AutomaticPrompts
 from multigen_core.masks.contract import open_provider
 from multigen_core.masks.prompts import Prompt
 from multigen_core.masks.sam2 import Sam2Provider, tiles_of
+from multigen_core.params import load
 from multigen_core.stages import Inputs
 
 RECEIVER = Prompt("receiver", 0, points=((10.0, 20.0),), labels=(1,))
@@ -73,7 +73,7 @@ def film(steps: int) -> np.ndarray:
 
 @pytest.fixture
 def experiment() -> Experiment:
-    params = experiments.load(Path("params.yaml"))
+    params = load(Path("params.yaml"))
     return replace(params, masks=replace(params.masks, provider="sam2"))
 
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from multigen_core import experiment as experiments
 from multigen_core.experiment import Experiment
 from multigen_core.masks import annotation, segmenter
 from multigen_core.masks.contract import PROVIDERS
 from multigen_core.masks.training_frames import LabelledFrames, SceneItem
 from multigen_core.masks.unet import PocketUNet, load_unet, save_unet
 from multigen_core.media import read_masks, write_masks, write_video
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.stages import Inputs
 from tests.audio_model.synthetic import pour
@@ -36,7 +36,7 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def experiment() -> Experiment:
-    params = experiments.load(Path("params.yaml"))
+    params = load(Path("params.yaml"))
     return replace(
         params,
         compute=replace(params.compute, engine="serial"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from multigen_core.experiment import Experiment, load
+from multigen_core.experiment import Experiment
+from multigen_core.params import load
 from pipelines.project import STATE
 from pipelines.registry import SERVED
 from pipelines.resources.mlflow import Mlflow

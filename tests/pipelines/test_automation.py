@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from multigen_core.experiment import load, override
+from multigen_core.params import load, override
 from pipelines.automation import WHEN_DATA_CHANGED, new_clips, weekly_retraining
 from pipelines.definitions import ASSETS, defs
 from pipelines.resources.compute import Compute

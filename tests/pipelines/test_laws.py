@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from multigen_core.experiment import load
+from multigen_core.params import load
 from multigen_core.stages import STAGES, stage_named
 from pipelines import checks
 from pipelines.laws import LAWS, curve_violations, trial_violations

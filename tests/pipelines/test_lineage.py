@@ -126,7 +126,7 @@ def test_registering_the_served_models_is_quiet(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "model.safetensors").write_bytes(b"")
     code = (
-        "from pathlib import Path; from multigen_core.experiment import load;"
+        "from pathlib import Path; from multigen_core.params import load;"
         "from multigen_core.stages import stage_named;"
         "from pipelines.registry import register; from pipelines.resources.mlflow import Mlflow\n"
         f"root = Path({str(tmp_path)!r}); experiment = load(root / 'params.yaml')\n"

@@ -11,7 +11,8 @@ from filelock import FileLock
 from rich.console import Console
 
 from multigen_core.errors import ConfigError, MissingInput, UserError
-from multigen_core.experiment import Experiment, load
+from multigen_core.experiment import Experiment
+from multigen_core.params import load
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
 from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_named

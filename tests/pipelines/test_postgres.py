@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from multigen_core.errors import MissingExtra, UserError
-from multigen_core.experiment import override
+from multigen_core.params import override
 from pipelines.instance import dagster_home
 from tests.skeleton import REPOSITORY, call, lay_out
 

@@ -24,7 +24,7 @@ RIVAL = textwrap.dedent(
     import sys, time
     from pathlib import Path
     from multigen_core.evaluation import gate as gates
-    from multigen_core.experiment import load
+    from multigen_core.params import load
     from multigen_core.progress import Silent
     from pipelines.promotion import judge
     from pipelines.resources.mlflow import Mlflow

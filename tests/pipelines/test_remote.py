@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 
 from multigen_core.errors import UserError
-from multigen_core.experiment import load, override
+from multigen_core.params import load, override
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import output_folder, write_json
 from pipelines.assets.remote import remote_copy

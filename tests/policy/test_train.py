@@ -10,8 +10,9 @@ import pytest
 from multigen_core.dataset.lerobot import write_shard
 from multigen_core.dataset.windows import Recording
 from multigen_core.errors import ConfigError
-from multigen_core.experiment import Experiment, load
+from multigen_core.experiment import Experiment
 from multigen_core.experiment import Policy as PolicyParams
+from multigen_core.params import load
 from multigen_core.policy.train import ABLATIONS, CURVE, run, train
 from multigen_core.policy.trained import load_policy
 from multigen_core.progress import Silent

@@ -8,7 +8,8 @@ import pytest
 
 from multigen_core.dataset.lerobot import Shard
 from multigen_core.errors import UserError
-from multigen_core.experiment import Compute, Episodes, load
+from multigen_core.experiment import Compute, Episodes
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.records import Episode
 from multigen_core.simulation import episodes as stage

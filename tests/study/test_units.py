@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from multigen_core.errors import ConfigError
-from multigen_core.experiment import load
+from multigen_core.params import load
 from multigen_core.policy.train import ABLATIONS
 from multigen_core.study.protocol import Protocol, load_protocol
 from multigen_core.study.units import phases
