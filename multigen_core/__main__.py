@@ -1,12 +1,10 @@
 """``python -m multigen_core STAGE``: one stage, without any orchestration."""
 
 import argparse
-import os
-import signal
 import sys
 from pathlib import Path
 
-from multigen_core.errors import UserError
+from multigen_core.command import carry_out
 from multigen_core.params import load, override
 from multigen_core.progress import TerminalProgress
 from multigen_core.stages import STAGES, execute, partitions_of, stage_named
@@ -26,28 +24,25 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if options.stage == "params":
-            override(options.params, options.set, options.out or options.params)
-            return 0
-        stage = stage_named(options.stage)
-        experiment = load(options.params)
-        keys = [options.partition] if options.partition else partitions_of(stage, experiment)
-        for key in keys:
-            progress = TerminalProgress(stage.name + (f"@{key}" if key else ""))
-            place, summary = execute(stage, experiment, key, root=Path.cwd(), progress=progress)
-            plain = {name: value for name, value in summary.items() if not isinstance(value, dict | list)}
-            figures = ", ".join(f"{name} {value}" for name, value in plain.items())
-            progress.say(f"wrote {place.relative_to(Path.cwd())}: {figures}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: finished outputs are kept, run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(
+        lambda: _run(options),
+        stopped="stopped: finished outputs are kept, run the same command again to go on",
+    )
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.stage == "params":
+        override(options.params, options.set, options.out or options.params)
+        return
+    stage = stage_named(options.stage)
+    experiment = load(options.params)
+    keys = [options.partition] if options.partition else partitions_of(stage, experiment)
+    for key in keys:
+        progress = TerminalProgress(stage.name + (f"@{key}" if key else ""))
+        place, summary = execute(stage, experiment, key, root=Path.cwd(), progress=progress)
+        plain = {name: value for name, value in summary.items() if not isinstance(value, dict | list)}
+        figures = ", ".join(f"{name} {value}" for name, value in plain.items())
+        progress.say(f"wrote {place.relative_to(Path.cwd())}: {figures}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from multigen_core.command import carry_out
 from multigen_core.errors import UserError
 from pipelines.project import DAGSTER_HOME, load_experiment, project_root
 
@@ -46,17 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     root = project_root()
     os.environ["MULTIGEN_ROOT"] = str(root)
     os.environ["DAGSTER_HOME"] = str(root / DAGSTER_HOME)
-    for end in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(end, signal.default_int_handler)
-    try:
-        _COMMANDS[options.command](options, root)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: finished outputs are kept, the same command goes on from there", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(
+        lambda: _COMMANDS[options.command](options, root),
+        stopped="stopped: finished outputs are kept, the same command goes on from there",
+    )
 
 
 def _materialize(options: argparse.Namespace, root: Path) -> None:

@@ -25,6 +25,7 @@ LAYERS = (
 """Each package may import itself and those before it."""
 NOUNS = {
     "errors",
+    "command",
     "records",
     "containers",
     "experiment",
@@ -103,7 +104,9 @@ def test_nouns_stand_at_the_bottom(noun: str) -> None:
     assert core_parts(CORE / f"{noun}.py") <= NOUNS
 
 
-@pytest.mark.parametrize("noun", ["__main__", "stages", "experiment", "params", "errors", "progress", "storage"])
+@pytest.mark.parametrize(
+    "noun", ["__main__", "command", "stages", "experiment", "params", "errors", "progress", "storage"]
+)
 def test_the_command_line_answers_before_anything_heavy_loads(noun: str) -> None:
     loaded = {name.split(".")[0] for name in imports_of(CORE / f"{noun}.py", at_load_only=True)}
     assert loaded.isdisjoint(HEAVY)

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from multigen_core.errors import MissingInput, UserError
+from multigen_core.command import carry_out
+from multigen_core.errors import MissingInput
 from multigen_core.params import load
 from multigen_core.progress import TerminalProgress
 
@@ -18,14 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     features.add_argument("--clips", type=Path, default=Path("data/clips"), help="default: data/clips")
     features.add_argument("--masks", type=Path, default=Path("data/masks"), help="default: data/masks")
     options = parser.parse_args(arguments)
-    try:
-        return _features(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return carry_out(lambda: _features(options), stopped="stopped: finished windows are kept, the same command goes on")
 
 
-def _features(options: argparse.Namespace) -> int:
+def _features(options: argparse.Namespace) -> None:
     from multigen_core.audio_model.mmaudio import extract_features
     from multigen_core.storage import finished
 
@@ -38,7 +35,6 @@ def _features(options: argparse.Namespace) -> int:
         experiment, root=Path.cwd(), clips=options.clips, masks=options.masks, progress=progress
     )
     progress.say(f"{extraction.made} of {len(extraction.windows)} windows were made now, the others were there")
-    return 0
 
 
 if __name__ == "__main__":

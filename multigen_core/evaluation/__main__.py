@@ -1,11 +1,10 @@
 """``python -m multigen_core.evaluation play``: one trial as a video with sound."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from multigen_core.errors import UserError
+from multigen_core.command import carry_out
 from multigen_core.params import load
 
 
@@ -25,13 +24,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    try:
-        _play(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return carry_out(lambda: _play(options))
 
 
 def _play(options: argparse.Namespace) -> None:

@@ -1,12 +1,11 @@
 """``python -m multigen_core.lab run --trials plan.yaml`` and ``python -m multigen_core.lab tap recording.mp4``."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from multigen_core.errors import UserError
+from multigen_core.command import carry_out
 from multigen_core.lab.operator_session import run_session
 from multigen_core.lab.tap import measure_tap_offset
 from multigen_core.lab.trial_plan import load_plan
@@ -21,25 +20,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tap = commands.add_parser("tap", help="measures how much later than the sound the picture comes")
     tap.add_argument("recording", type=Path, help="a video with sound of a spoon that taps a cup")
     options = parser.parse_args(arguments)
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    try:
-        if options.command == "tap":
-            offset = measure_tap_offset(options.recording)
-            print(
-                f"the picture comes {1e3 * offset.picture_after_sound_s:+.0f} ms after the sound"
-                f" (clearness {offset.clearness:.0f}): set camera latency = microphone latency"
-                f" {offset.picture_after_sound_s:+.3f} s"
-            )
-            return 0
-        for folder in run_session(load_plan(options.trials), Path.cwd()):
-            print(f"recorded: {folder}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: finished trials are kept, run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(
+        lambda: _tap(options.recording) if options.command == "tap" else _run(options.trials),
+        stopped="stopped: finished trials are kept, run the same command again to go on",
+    )
+
+
+def _tap(recording: Path) -> None:
+    offset = measure_tap_offset(recording)
+    print(
+        f"the picture comes {1e3 * offset.picture_after_sound_s:+.0f} ms after the sound (clearness"
+        f" {offset.clearness:.0f}): set camera latency = microphone latency {offset.picture_after_sound_s:+.3f} s"
+    )
+
+
+def _run(plan: Path) -> None:
+    for folder in run_session(load_plan(plan), Path.cwd()):
+        print(f"recorded: {folder}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """``python -m multigen_core.masks prompt CLIP``: a page on which a person clicks where the objects of clips are."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from multigen_core.clips.catalogue import read_catalogue
+from multigen_core.command import carry_out
 from multigen_core.errors import UserError
 from multigen_core.masks.prompt_page import ClipToPrompt, PromptServer
 from multigen_core.masks.prompts import read_prompts, unprompted
@@ -54,23 +55,20 @@ def chosen_clips(catalogue: pd.DataFrame, names: Sequence[str], lacking: Sequenc
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
-    # A shell starts what runs in its background with Ctrl-C switched off.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        prompts = Path(load(options.params).masks.sam2.prompts)
-        catalogue = read_catalogue(options.folder)
-        lacking = unprompted(read_prompts(prompts), list(catalogue["clip_id"]))
-        names = chosen_clips(catalogue, options.clips, list(lacking))
-        clips = [ClipToPrompt(name, options.folder / "media" / f"{name}.mp4") for name in names]
-        with PromptServer(clips, prompts, port=options.port) as server:
-            print(f"{len(clips)} clips at {server.address} ; Ctrl-C ends it, prompts go to {prompts}", flush=True)
+    return carry_out(lambda: _serve(options))
+
+
+def _serve(options: argparse.Namespace) -> None:
+    prompts = Path(load(options.params).masks.sam2.prompts)
+    catalogue = read_catalogue(options.folder)
+    lacking = unprompted(read_prompts(prompts), list(catalogue["clip_id"]))
+    names = chosen_clips(catalogue, options.clips, list(lacking))
+    clips = [ClipToPrompt(name, options.folder / "media" / f"{name}.mp4") for name in names]
+    with PromptServer(clips, prompts, port=options.port) as server:
+        print(f"{len(clips)} clips at {server.address} ; Ctrl-C ends it, prompts go to {prompts}", flush=True)
+        # Ctrl-C is how it ends.
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 0
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """``python -m multigen_core.simulation preview``: one episode, or a sheet of random scenes, to look at."""
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from multigen_core.command import carry_out
 from multigen_core.containers import Container
 from multigen_core.errors import UserError
 from multigen_core.params import load
@@ -40,16 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    try:
-        if options.command == "preview":
-            _preview(options)
-        else:
-            _scenes(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return carry_out(lambda: _preview(options) if options.command == "preview" else _scenes(options))
 
 
 def _preview(options: argparse.Namespace) -> None:

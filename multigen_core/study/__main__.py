@@ -3,13 +3,12 @@
 import argparse
 import dataclasses
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-from multigen_core.errors import ConfigError, UserError
+from multigen_core.command import carry_out
+from multigen_core.errors import ConfigError
 from multigen_core.experiment import ConditionsName, Experiment, seed_for
 from multigen_core.params import load
 from multigen_core.study.protocol import Protocol, load_protocol
@@ -45,20 +44,10 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if options.table:
-            _write_table(options.out)
-        else:
-            _run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: finished trainings and trials are kept, run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(
+        lambda: _write_table(options.out) if options.table else _run(options),
+        stopped="stopped: finished trainings and trials are kept, run the same command again to go on",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:

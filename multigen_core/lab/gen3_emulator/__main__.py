@@ -23,7 +23,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from multigen_core.errors import ConfigError, UserError
+from multigen_core.command import carry_out
+from multigen_core.errors import ConfigError
 from multigen_core.lab.gen3_emulator.server import Emulator, Manners
 from multigen_core.lab.kortex.calls import TCP_PORT, UDP_PORT
 
@@ -48,20 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A robot has a computer of its own, which is not busy with ours.
     with suppress(OSError):
         os.nice(-10)
-    try:
-        manners = Manners(
-            reply_latency_s=1e-3 * options.latency_ms,
-            jitter_s=1e-3 * options.jitter_ms,
-            command_latency_s=1e-3 * options.arm_latency_ms,
-            joints=options.joints,
-            inject=tuple(map(_timed, options.inject)),
-            seed=options.seed,
-        )
-        asyncio.run(_main(manners, options.port, options.udp_port, until_input_ends=options.until_input_ends))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return carry_out(lambda: _serve(options), stopped="stopped: the emulated arm is gone")
+
+
+def _serve(options: argparse.Namespace) -> None:
+    manners = Manners(
+        reply_latency_s=1e-3 * options.latency_ms,
+        jitter_s=1e-3 * options.jitter_ms,
+        command_latency_s=1e-3 * options.arm_latency_ms,
+        joints=options.joints,
+        inject=tuple(map(_timed, options.inject)),
+        seed=options.seed,
+    )
+    asyncio.run(_main(manners, options.port, options.udp_port, until_input_ends=options.until_input_ends))
 
 
 def _timed(text: str) -> tuple[float, str]:
