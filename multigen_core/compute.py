@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
@@ -65,9 +65,9 @@ class ProcessPool:
     ) -> list[Result]:
         results: dict[int, Result] = {}
         for death in range(_DEATHS + 1):
-            missing = [place for place in range(len(items)) if place not in results]
+            missing = {place: item for place, item in enumerate(items) if place not in results}
             try:
-                self._fill(results, missing, function, items, progress, what)
+                self._fill(results, missing, function, lambda: progress.update(len(results), len(items), what))
             except BrokenProcessPool:
                 if death < _DEATHS:
                     progress.say("a worker process died; what it had not finished is done again")
@@ -81,30 +81,28 @@ class ProcessPool:
     def _fill(
         self,
         results: dict[int, Result],
-        places: Sequence[int],
+        items: Mapping[int, Item],
         function: Callable[[Item], Result],
-        items: Sequence[Item],
-        progress: Progress,
-        what: str,
+        report: Callable[[], None],
     ) -> None:
-        """Puts the results of the items at these places into ``results``, each as soon as it is there.
+        """Puts the results of these items into ``results`` by their places, each as soon as it is there.
 
         Raises BrokenProcessPool when a worker dies.
         """
-        if not places:
+        if not items:
             return
         context = multiprocessing.get_context("spawn")
-        workers = min(self.workers, len(places))
+        workers = min(self.workers, len(items))
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_use_one_thread) as pool:
             try:
-                place_of = {pool.submit(function, items[place]): place for place in places}
+                place_of = {pool.submit(function, item): place for place, item in items.items()}
                 pending = set(place_of)
                 while pending:
                     finished, pending = wait(pending, timeout=1.0, return_when=FIRST_EXCEPTION)
                     # What is whole first: a worker that died takes nothing with it that another has finished.
                     for future in sorted(finished, key=lambda future: future.exception() is not None):
                         results[place_of[future]] = future.result()
-                    progress.update(len(results), len(items), what)
+                    report()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

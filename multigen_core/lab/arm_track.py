@@ -72,7 +72,8 @@ class Track:
 
     def newest(self) -> Cycle | None:
         """The last cycle."""
-        return self.since(self.count() - 1)[0][0] if self.count() else None
+        count = self.count()
+        return _cycle(self._rows()[(count - 1) % _ROWS].copy()) if count else None
 
     def _rows(self) -> Float[np.ndarray, "rows width"]:
         return np.frombuffer(memoryview(self._cells), np.float64).reshape(_ROWS, _WIDTH)
