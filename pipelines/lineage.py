@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from multigen_core.errors import MissingInput
 from multigen_core.experiment import Experiment
 from multigen_core.stages import JOURNAL, output_of, stage_named
-from pipelines.registry import AUDIO
+from pipelines.registry import AUDIO, version_named
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import StepRun
 from pipelines.units import Unit, ancestors_of
@@ -91,7 +91,7 @@ def lineage_of(
 
     Raises MissingInput when there is no such version, or nothing tells its lineage any more.
     """
-    version = _version(client, uri)
+    version = version_named(client, uri)
     kept = _kept(client, version)
     if kept is not None:
         return version, kept
@@ -153,22 +153,6 @@ def _clips(root: Path) -> Iterator[Clip]:
     catalogue = read_catalogue(root / output_of(stage_named("clips"), None))
     for row in catalogue[columns].itertuples(index=False):
         yield Clip(*(str(value) for value in row))
-
-
-def _version(client: "MlflowClient", uri: str) -> "ModelVersion":
-    from mlflow.exceptions import MlflowException
-
-    name, at, alias = uri.removeprefix("models:/").partition("@")
-    name, _, number = (name, "", "") if at else name.partition("/")
-    if not uri.startswith("models:/") or not name or not (alias or number):
-        raise MissingInput(
-            f"{uri!r} names no model: write models:/multigen-policy@champion or models:/multigen-policy/3"
-        )
-    try:
-        return client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, number)
-    except MlflowException as error:
-        known = ", ".join(model.name for model in client.search_registered_models()) or "none"
-        raise MissingInput(f"the registry has no {uri}: its models are {known}") from error
 
 
 def _kept(client: "MlflowClient", version: "ModelVersion") -> Lineage | None:

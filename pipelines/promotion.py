@@ -19,7 +19,7 @@ from multigen_core.records import Trial
 from multigen_core.stages import Inputs, output_of, stage_named
 from pipelines.declaration import code_version
 from pipelines.project import STATE
-from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at
+from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at, weights_of
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import StepRun
 
@@ -173,8 +173,6 @@ def _champion_trials(
     progress: Progress,
 ) -> Sequence[Trial]:
     """The champion's trials that pair with these: those that were kept, or new ones when they no longer fit."""
-    import mlflow
-
     from multigen_core.evaluation.statistics import paired
     from multigen_core.evaluation.table import read_trials
     from multigen_core.evaluation.trials import run as run_trials
@@ -185,8 +183,7 @@ def _champion_trials(
             if len(paired(known, trials)) == len(trials):
                 return known
         progress.say("the champion has no trials under the present params and code: evaluating it again")
-        weights = mlflow.artifacts.download_artifacts(f"models:/{POLICY}/{champion.version}", dst_path=scratch)
-        (folder,) = (Path(weights) / "artifacts").iterdir()
+        folder = weights_of(champion, Path(scratch))
         out = Path(scratch) / "evaluation"
         out.mkdir()
         inputs = Inputs(root=root, folders={"policy": (folder,)}, partition=experiment.champion.ablation)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from multigen_core.errors import MissingInput
 from multigen_core.experiment import Experiment
 from multigen_core.records import SAMPLE_RATE_HZ, Json
 from multigen_core.stages import Stage
@@ -29,6 +30,8 @@ __all__ = [
     "licence_tags",
     "register",
     "version_at",
+    "version_named",
+    "weights_of",
 ]
 
 AUDIO, POLICY = "multigen-audio", "multigen-policy"
@@ -93,6 +96,32 @@ def version_at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion |
         return client.get_model_version_by_alias(name, alias)
     except MlflowException:
         return None
+
+
+def version_named(client: "MlflowClient", uri: str) -> "ModelVersion":
+    """The version that ``models:/name@alias`` or ``models:/name/number`` names. Raises MissingInput for any other."""
+    from mlflow.exceptions import MlflowException
+
+    name, at, alias = uri.removeprefix("models:/").partition("@")
+    name, _, number = (name, "", "") if at else name.partition("/")
+    if not uri.startswith("models:/") or not name or not (alias or number):
+        raise MissingInput(
+            f"{uri!r} names no model: write models:/multigen-policy@champion or models:/multigen-policy/3"
+        )
+    try:
+        return client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, number)
+    except MlflowException as error:
+        known = ", ".join(model.name for model in client.search_registered_models()) or "none"
+        raise MissingInput(f"the registry has no {uri}: its models are {known}") from error
+
+
+def weights_of(version: "ModelVersion", scratch: Path) -> Path:
+    """The folder that was registered, fetched to ``scratch``."""
+    import mlflow
+
+    model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(scratch))
+    (folder,) = (Path(model) / "artifacts").iterdir()
+    return folder
 
 
 def licence_tags(summary: Mapping[str, Json]) -> dict[str, str]:

@@ -7,11 +7,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["REPOSITORY", "call", "environment", "lay_out"]
+__all__ = ["AFTER_A_DEMO", "README", "REPOSITORY", "call", "commands", "environment", "lay_out"]
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = ("dvc.yaml", "dagster.yaml", "workspace.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
 PACKAGES = ("multigen_core", "pipelines")
+README = (REPOSITORY / "README.md").read_text()
+
+
+def commands(text: str) -> list[str]:
+    """The lines that Markdown shows as code, without their comments."""
+    return [line.split("#")[0].strip() for line in text.splitlines() if line.startswith("    ")]
+
+
+AFTER_A_DEMO = commands(README.split("After a demo:\n\n")[1].split("\n\n")[0])
+"""Commands of README that need a finished pipeline."""
 
 
 def lay_out(root: Path, params: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from multigen_core.records import SAMPLE_RATE_HZ
 from multigen_core.stages import STAGES, output_of, partitions_of
 from multigen_core.storage import check_manifest
 from pipelines.instance import open_instance
-from tests.skeleton import REPOSITORY, call, environment, lay_out
+from tests.skeleton import AFTER_A_DEMO, REPOSITORY, call, environment, lay_out
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1200), pytest.mark.filterwarnings("ignore")]
 
@@ -122,6 +123,12 @@ def test_a_second_run_makes_nothing(root: Path) -> None:
     again = call(root, "pipelines", "materialize")
     assert again.returncode == 0, again.stdout + again.stderr
     assert ": 0 made, " in again.stdout and " done in " not in again.stdout
+
+
+@pytest.mark.parametrize("line", AFTER_A_DEMO)
+def test_what_readme_offers_after_a_demo(line: str, root: Path) -> None:
+    done = call(root, *shlex.split(line)[2:])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_registered_models_load_and_predict(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
