@@ -79,7 +79,7 @@ def test_at_first_it_is_mmaudio_bit_for_bit_and_the_masks_have_a_gradient(v2: bo
 
 
 @pytest.mark.parametrize("v2", [False, True])
-def test_sampling_is_that_of_mmaudio_bit_for_bit(v2: bool) -> None:
+def test_sampling_is_that_of_mmaudio_but_for_rounding(v2: bool) -> None:
     base = tiny(v2=v2)
     senses, x0 = senses_of(2), torch.randn(2, 250, 20)
     flow = importlib.import_module("mmaudio.model.flow_matching").FlowMatching(0.0, "euler", 4)
