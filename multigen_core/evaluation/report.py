@@ -162,7 +162,18 @@ def _audio(figures: AudioFigures) -> Json:
 def _audio_rows(figures: AudioFigures) -> list[tuple[str, list[str]]]:
     """Figure, and its value in every condition."""
     names = sorted({name for row in figures.values() for name in row})
-    return [(name.replace("_", " "), [_plain(row.get(name)) for row in figures.values()]) for name in names]
+    return [(_worded(name), [_plain(row.get(name)) for row in figures.values()]) for name in names]
+
+
+_UNITS = {"_s": " [s]", "_db": " [dB]", "_octaves": " [octave]"}
+
+
+def _worded(name: str) -> str:
+    """``onset_lag_s`` -> ``onset lag [s]``."""
+    for ending, unit in _UNITS.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending).replace("_", " ") + unit
+    return name.replace("_", " ")
 
 
 def _plain(value: object) -> str:
