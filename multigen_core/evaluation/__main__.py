@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from multigen_core.command import carry_out
+from multigen_core.compute import use_one_thread
 from multigen_core.experiment import Experiment
 from multigen_core.params import load
 
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def watch(experiment: Experiment, policy: Path, options: argparse.Namespace) -> None:
     """Plays the trial that the options of :func:`add_trial_options` ask for, and says how it went."""
+    # Small networks and pictures: more threads would only wait for one another.
+    use_one_thread()
     from multigen_core.evaluation.play import play
 
     trial = play(
