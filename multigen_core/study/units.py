@@ -97,10 +97,7 @@ def phases(protocol: Protocol) -> tuple[Phase, ...]:
         ),
         Phase(
             "families",
-            _of(
-                (Training(name, seed, "behaviour_cloning") for name, seed in product(_CLONED, seeds)),
-                protocol.reference_trials,
-            ),
+            _of((Training(name, first, "behaviour_cloning") for name in _CLONED), protocol.reference_trials),
         ),
     )
 
