@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from multigen_core.quantities import with_unit
 from multigen_core.stages import Stage
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ __all__ = ["Curves", "figures", "pictures"]
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 """Figure that developed during the run -> (step, value) in order."""
 
-UNITS = {"_ml": "ml", "_s": "s", "_ms": "ms", "_m": "m", "_db": "dB", "_dbfs": "dBFS", "_px": "px", "_hz": "Hz"}
 FRAMES = 6
 """Pictures in a row."""
 SHEET_COLUMNS = 8
@@ -32,9 +32,9 @@ def figures(summary: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
     shown: dict[str, dg.MetadataValue] = {}
     for name, value in summary.items():
         if isinstance(value, Mapping):
-            shown |= {f"{_with_unit(name)}: {inner}": one for inner, one in figures(value).items()}
+            shown |= {f"{with_unit(name)}: {inner}": one for inner, one in figures(value).items()}
         elif isinstance(value, bool | int | float | str):
-            shown[_with_unit(name)] = dg.MetadataValue.bool(value) if isinstance(value, bool) else _plain(value)
+            shown[with_unit(name)] = dg.MetadataValue.bool(value) if isinstance(value, bool) else _plain(value)
     return shown
 
 
@@ -55,13 +55,6 @@ def pictures(stage: Stage, folder: Path, curves: Curves) -> dict[str, dg.Metadat
             shown["funnel"] = _markdown(_funnel(folder))
     plots = sorted(folder.rglob("*.png"))[:PAGE_PICTURES]
     return shown | {path.stem: _markdown(path.read_bytes()) for path in plots}
-
-
-def _with_unit(name: str) -> str:
-    for suffix, unit in UNITS.items():
-        if name.endswith(suffix):
-            return f"{name.removesuffix(suffix).replace('_', ' ')} [{unit}]"
-    return name.replace("_", " ")
 
 
 def _plain(value: int | float | str) -> dg.MetadataValue:

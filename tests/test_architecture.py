@@ -36,6 +36,7 @@ NOUNS = {
     "machine",
     "media",
     "palette",
+    "quantities",
     "trainer",
     "spectrogram",
 }

@@ -22,6 +22,7 @@ from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.progress import Progress
+from multigen_core.quantities import with_unit
 from multigen_core.records import Json, Summary, Trial
 
 if TYPE_CHECKING:
@@ -162,18 +163,7 @@ def _audio(figures: AudioFigures) -> Json:
 def _audio_rows(figures: AudioFigures) -> list[tuple[str, list[str]]]:
     """Figure, and its value in every condition."""
     names = sorted({name for row in figures.values() for name in row})
-    return [(_worded(name), [_plain(row.get(name)) for row in figures.values()]) for name in names]
-
-
-_UNITS = {"_s": " [s]", "_db": " [dB]", "_octaves": " [octave]"}
-
-
-def _worded(name: str) -> str:
-    """``onset_lag_s`` -> ``onset lag [s]``."""
-    for ending, unit in _UNITS.items():
-        if name.endswith(ending):
-            return name.removesuffix(ending).replace("_", " ") + unit
-    return name.replace("_", " ")
+    return [(with_unit(name), [_plain(row.get(name)) for row in figures.values()]) for name in names]
 
 
 def _plain(value: object) -> str:
