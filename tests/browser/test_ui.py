@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lay_out(folder / "project", folder / "params.yaml")
 
 
+@dataclass(frozen=True)
+class Pages:
+    """Addresses, and the process that serves them."""
+
+    dagster: str
+    mlflow: str
+    process: "subprocess.Popen[str]"
+
+
 @pytest.fixture(scope="module")
-def pages(root: Path) -> Iterator[tuple[str, str]]:
-    """Addresses of Dagster and MLflow while `make ui` runs."""
+def pages(root: Path) -> Iterator[Pages]:
+    """Dagster and MLflow while `make ui` runs."""
     ports = free_port(), free_port()
     command = ["-m", "pipelines", "ui", "--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
     with subprocess.Popen(
@@ -82,7 +92,7 @@ def pages(root: Path) -> Iterator[tuple[str, str]]:
     ) as process:
         assert process.stdout is not None
         assert any("Ctrl-C" in line for line in process.stdout), "the servers did not start"
-        yield f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
+        yield Pages(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", process)
         process.send_signal(signal.SIGINT)
     assert process.returncode == 0
     for port in ports:
@@ -90,14 +100,13 @@ def pages(root: Path) -> Iterator[tuple[str, str]]:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, "a server outlived its parent"
 
 
-def test_materialize_all(root: Path, pages: tuple[str, str]) -> None:
+def test_materialize_all(root: Path, pages: Pages) -> None:
     from playwright.sync_api import sync_playwright
 
-    dagster, mlflow = pages
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.goto(f"{dagster}/asset-groups")
+        page.goto(f"{pages.dagster}/asset-groups")
         page.get_by_role("button", name="Materialize all").click(timeout=120_000)
         page.get_by_role("button", name="All", exact=True).click(timeout=30_000)
         page.get_by_role("button", name="Launch backfill").click(timeout=30_000)
@@ -106,14 +115,15 @@ def test_materialize_all(root: Path, pages: tuple[str, str]) -> None:
         progress: dict[str, Any] = {}
         while backfill_status(progress) in {"none yet", "REQUESTED"} and time.monotonic() < deadline_s:
             time.sleep(5)
+            assert pages.process.poll() is None, "the servers ended"
             # A busy machine may answer late.
             with suppress(TimeoutError, urllib.error.URLError):
-                progress = ask(dagster, PROGRESS)
+                progress = ask(pages.dagster, PROGRESS)
         assert backfill_status(progress) == "COMPLETED_SUCCESS", progress
 
-        page.goto(f"{dagster}/assets/report")
+        page.goto(f"{pages.dagster}/assets/report")
         page.get_by_text("dvc_md5").or_(page.get_by_text("DVC md5")).first.wait_for(timeout=60_000)
-        page.goto(f"{mlflow}/#/models/multigen-policy")
+        page.goto(f"{pages.mlflow}/#/models/multigen-policy")
         page.get_by_text("challenger").first.wait_for(timeout=60_000)
         browser.close()
     assert json.loads(call(root, "dvc", "status", "--json").stdout) == {}
