@@ -288,6 +288,7 @@ class _Driver:
                 action_s=servo.action_s,
                 reason=verdict.reason,
                 fault=verdict.fault,
+                abandoned=servo.abandoned,
             )
         )
 

@@ -15,7 +15,7 @@ __all__ = ["Cycle", "Track"]
 _ROWS = 4096
 """A hundred seconds at 40 Hz."""
 _REASONS: tuple[Reason | None, ...] = (None, *get_args(Reason))
-_WIDTH = 20
+_WIDTH = 21
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Cycle:
     """When the action behind them was sent; 0 before the first."""
     reason: Reason | None
     fault: Reason | None
+    abandoned: bool = False
+    """Whether the policy was given up for silence or nonsense: nothing that it says is obeyed any more."""
 
 
 class Track:
@@ -57,6 +59,7 @@ class Track:
             cycle.action_s,
             _REASONS.index(cycle.reason),
             _REASONS.index(cycle.fault),
+            cycle.abandoned,
         )
         self._count.value = count + 1
 
@@ -89,4 +92,5 @@ def _cycle(row: Float[np.ndarray, " width"]) -> Cycle:
         action_s=float(row[17]),
         reason=_REASONS[int(row[18])],
         fault=_REASONS[int(row[19])],
+        abandoned=bool(row[20]),
     )

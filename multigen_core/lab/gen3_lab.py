@@ -56,7 +56,7 @@ class Gen3EmulatorLab(EmulatedLab):
 
     def finish(self) -> Readings:
         readings = super().finish()
-        if not self._halted:
+        if not self._arm.faulted:
             self._arm.end()
         return readings
 
@@ -83,8 +83,7 @@ class Gen3EmulatorLab(EmulatedLab):
 
     @property
     def _halted(self) -> bool:
-        newest = self._arm.newest()
-        return not self._arm.alive or (newest is not None and newest.fault is not None)
+        return not self._arm.obeys
 
     def _way(self) -> Float[np.ndarray, "ticks 7"]:
         """The postures of the last control step, evenly in time."""

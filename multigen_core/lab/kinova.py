@@ -31,6 +31,8 @@ class KinovaArm:
 
     def __init__(self, address: Address, options: DriverOptions | None = None) -> None:
         self._address, self._options = address, options or DriverOptions()
+        self._first = 0
+        """Cycles before this pour."""
 
     def __enter__(self) -> "KinovaArm":
         """Starts the driver, which checks the arm. Raises MissingExtra or UserError when it cannot be used."""
@@ -73,9 +75,24 @@ class KinovaArm:
         """Whether the driver runs."""
         return self._process.is_alive()
 
+    @property
+    def faulted(self) -> bool:
+        """Whether the driver has ended or a fault is latched."""
+        newest = self.newest()
+        return not self.alive or (newest is not None and newest.fault is not None)
+
+    @property
+    def obeys(self) -> bool:
+        """Whether an action still moves the arm: no fault, and the policy has not been given up for its silence."""
+        newest = self.newest()
+        begun = self.track.count() > self._first
+        return not self.faulted and not (begun and newest is not None and newest.abandoned)
+
     def begin(self, setup: PourSetup) -> Float[np.ndarray, "7"]:
         """Moves the lip to where the pour starts; returns the posture [rad]."""
-        return self._ask("begin", setup)
+        posture: np.ndarray = self._ask("begin", setup)
+        self._first = self.track.count()
+        return posture
 
     def act(self, twist: Float[np.ndarray, "3"]) -> None:
         """Sends one action (units as in ``ACTION_SPEC``) and returns at once."""

@@ -120,7 +120,7 @@ class RobotLab:
     def finish(self) -> Readings:
         for _ in range(round(_DRIP_S * self.rate_hz)):
             readings = self.act(np.zeros(3, np.float32))
-        if not readings.halted:
+        if not self.arm.faulted:
             self.arm.end()
         return readings
 
@@ -140,7 +140,6 @@ class RobotLab:
         return setup
 
     def _readings(self, *, flow_ml_s: float) -> Readings:
-        newest = self.arm.newest()
         lip = self._body.points_m(self._posture)["rim"] - mouth_centre_m(self.setup)
         return Readings(
             time_s=time.monotonic() - self._began_s,
@@ -150,5 +149,5 @@ class RobotLab:
             flow_ml_s=flow_ml_s,
             spilled_ml=0.0,
             in_pitcher_ml=self.fill_ml - self._poured_ml,
-            halted=not self.arm.alive or (newest is not None and newest.fault is not None),
+            halted=not self.arm.obeys,
         )

@@ -56,7 +56,9 @@ class Servo:
         """When the newest action was sent, on the policy's side."""
         self._twist = np.zeros(3)
         self._heard_s = math.inf
-        self._abandoned = self._ending = False
+        self.abandoned = False
+        """Whether the policy was given up, for silence or nonsense."""
+        self._ending = False
         self._sent: deque[tuple[float, float, Float[np.ndarray, 7]]] = deque()
         """(from, until, speeds) of the last second."""
 
@@ -69,10 +71,10 @@ class Servo:
 
         One that is malformed or not finite is not obeyed, and its policy is not asked again.
         """
-        if self._abandoned or self._ending:
+        if self.abandoned or self._ending:
             return
         if twist.shape != (3,) or not np.isfinite(twist).all():
-            self._abandoned = True
+            self.abandoned = True
             return
         # Before the first action the arm waits for as long as it takes.
         self._twist, self.action_s, self._heard_s = twist.astype(float), action_s, now_s
@@ -96,17 +98,17 @@ class Servo:
         """Joint speeds for the newest twist, or for tilting back when none has come any more."""
         limits = self._options.limits
         if now_s - self._heard_s > limits.action_s + limits.stale_command_s + _ABANDONED_S:
-            self._abandoned = True
+            self.abandoned = True
         self._kinematics.place(self.gate.posture_rad)
         if self._ending:
             twist = np.zeros(3)
-        elif self._abandoned:
+        elif self.abandoned:
             twist = self._back()
         else:
             twist = self._twist
         braking_s = float(np.abs(self.gate.speeds_rad_s).max()) / limits.acceleration_rad_s2
         wanted = self._kinematics.careful_speeds_rad_s(twist, limits.cycle_s, ahead_s=0.5 * braking_s + limits.cycle_s)
-        own = self._abandoned or self._ending
+        own = self.abandoned or self._ending
         return self.gate.check(
             now_s, wanted, commanded_s=now_s if own else min(self._heard_s, now_s), measured=measured
         )

@@ -9,7 +9,7 @@ from multigen_core.lab.arm_track import Cycle, Track
 
 
 def _cycle(number: int) -> Cycle:
-    return Cycle(float(number), np.full(7, number), -np.full(7, number), 0.1, 0.2, 0.3, "speed", "arm_fault")
+    return Cycle(float(number), np.full(7, number), -np.full(7, number), 0.1, 0.2, 0.3, "speed", "arm_fault", True)
 
 
 def test_a_cycle_comes_back_as_it_was() -> None:
@@ -19,7 +19,7 @@ def test_a_cycle_comes_back_as_it_was() -> None:
     newest = track.newest()
     assert newest is not None
     assert (newest.at_s, newest.late_s, newest.commanded_s, newest.action_s) == (3.0, 0.1, 0.2, 0.3)
-    assert (newest.reason, newest.fault) == ("speed", "arm_fault")
+    assert (newest.reason, newest.fault, newest.abandoned) == ("speed", "arm_fault", True)
     assert (newest.posture_rad == 3.0).all() and (newest.speeds_rad_s == -3.0).all()
 
 

@@ -194,10 +194,13 @@ def test_a_policy_that_falls_silent_is_not_waited_for(emulator: EmulatorProcess,
     assert Watcher(emulator).speed_deg_s() < STILL_DEG_S
     newest = arm.newest()
     assert newest is not None and newest.reason == "stale_command"
-    assert tilt_rad(arm) > tilted - 0.02
+    assert tilt_rad(arm) > tilted - 0.02 and arm.obeys
     time.sleep(3.5)
     assert tilt_rad(arm) < BODY.tilt_rad(start) + 0.1
-    assert fault(arm) is None
+    assert fault(arm) is None and not arm.faulted
+    assert not arm.obeys, "whoever sends actions must learn that they are not carried out any more"
+    arm.begin(SETUP)
+    assert arm.obeys
 
 
 @pytest.mark.parametrize("action", [np.array([0.0, 0.0, math.nan]), np.zeros(4)])
