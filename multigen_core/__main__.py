@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.params import load, override
 from multigen_core.progress import TerminalProgress
 from multigen_core.stages import STAGES, execute, partitions_of, stage_named
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    return carry_out(
+    return exit_code_of(
         lambda: _run(options),
         stopped="stopped: finished outputs are kept, run the same command again to go on",
     )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from multigen_core.errors import UserError
 
-__all__ = ["carry_out"]
+__all__ = ["exit_code_of"]
 
 
-def carry_out(work: Callable[[], object], *, stopped: str = "stopped: nothing was kept") -> int:
+def exit_code_of(work: Callable[[], object], *, stopped: str = "stopped: nothing was kept") -> int:
     """Does ``work``; returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C or a request to end.
 
     ``stopped``: what Ctrl-C leaves behind, for the user to read.

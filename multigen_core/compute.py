@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from multigen_core.errors import UserError
 from multigen_core.progress import Progress
 
-__all__ = ["ENGINES", "Engine", "ProcessPool", "Serial", "make_engine", "use_one_thread"]
+__all__ = ["ENGINES", "Engine", "ProcessPool", "Serial", "make_engine"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,8 +48,8 @@ class Serial:
         return results
 
 
-def use_one_thread() -> None:
-    """For a process that owns one core: the array libraries it will import must not start more threads."""
+def _use_one_thread() -> None:
+    """A worker owns one core: the array libraries it will import must not start more threads."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"):
         os.environ[name] = "1"
 
@@ -93,7 +93,7 @@ class ProcessPool:
             return
         context = multiprocessing.get_context("spawn")
         workers = min(self.workers, len(items))
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=use_one_thread) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_use_one_thread) as pool:
             try:
                 place_of = {pool.submit(function, item): place for place, item in items.items()}
                 pending = set(place_of)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.errors import UserError
 from pipelines.project import DAGSTER_HOME, load_experiment, project_root
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     root = project_root()
     os.environ["MULTIGEN_ROOT"] = str(root)
     os.environ["DAGSTER_HOME"] = str(root / DAGSTER_HOME)
-    return carry_out(
+    return exit_code_of(
         lambda: _COMMANDS[options.command](options, root),
         stopped="stopped: finished outputs are kept, the same command goes on from there",
     )

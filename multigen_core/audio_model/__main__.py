@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.errors import MissingInput
 from multigen_core.params import load
 from multigen_core.progress import TerminalProgress
@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     features.add_argument("--clips", type=Path, default=Path("data/clips"), help="default: data/clips")
     features.add_argument("--masks", type=Path, default=Path("data/masks"), help="default: data/masks")
     options = parser.parse_args(arguments)
-    return carry_out(lambda: _features(options), stopped="stopped: finished windows are kept, the same command goes on")
+    return exit_code_of(
+        lambda: _features(options), stopped="stopped: finished windows are kept, the same command goes on"
+    )
 
 
 def _features(options: argparse.Namespace) -> None:

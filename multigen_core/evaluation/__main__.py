@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from multigen_core.command import carry_out
-from multigen_core.compute import use_one_thread
+from multigen_core.command import exit_code_of
 from multigen_core.experiment import Experiment
 from multigen_core.params import load
 
@@ -31,13 +30,11 @@ def add_trial_options(parser: argparse.ArgumentParser) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
-    return carry_out(lambda: watch(load(options.params), options.policy, options))
+    return exit_code_of(lambda: watch(load(options.params), options.policy, options))
 
 
 def watch(experiment: Experiment, policy: Path, options: argparse.Namespace) -> None:
     """Plays the trial that the options of :func:`add_trial_options` ask for, and says how it went."""
-    # Small networks and pictures: more threads would only wait for one another.
-    use_one_thread()
     from multigen_core.evaluation.play import play
 
     trial = play(

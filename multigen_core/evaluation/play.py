@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from multigen_core.compute import ProcessPool
 from multigen_core.errors import UserError
 from multigen_core.evaluation.trials import Job, carry_out, trial_row
 from multigen_core.experiment import Experiment
 from multigen_core.lab.conditions import CONDITIONS
 from multigen_core.lab.robot import Task
+from multigen_core.progress import Silent
 from multigen_core.records import Trial
 
 __all__ = ["play"]
@@ -34,4 +36,6 @@ def play(
         evaluation=experiment.evaluation,
         video=video,
     )
-    return trial_row(job, carry_out(job), policy.name)
+    # In a process of one thread: small networks and pictures would only wait for more of them.
+    (poured,) = ProcessPool(1).map(carry_out, [job], Silent())
+    return trial_row(job, poured, policy.name)

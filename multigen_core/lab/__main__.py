@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.lab.operator_session import run_session
 from multigen_core.lab.tap import measure_tap_offset
 from multigen_core.lab.trial_plan import load_plan
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tap = commands.add_parser("tap", help="measures how much later than the sound the picture comes")
     tap.add_argument("recording", type=Path, help="a video with sound of a spoon that taps a cup")
     options = parser.parse_args(arguments)
-    return carry_out(
+    return exit_code_of(
         lambda: _tap(options.recording) if options.command == "tap" else _run(options.trials),
         stopped="stopped: finished trials are kept, run the same command again to go on",
     )

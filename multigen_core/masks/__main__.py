@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from multigen_core.clips.catalogue import read_catalogue
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.errors import UserError
 from multigen_core.masks.prompt_page import ClipToPrompt, PromptServer
 from multigen_core.masks.prompts import read_prompts, unprompted
@@ -55,7 +55,7 @@ def chosen_clips(catalogue: pd.DataFrame, names: Sequence[str], lacking: Sequenc
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
-    return carry_out(lambda: _serve(options))
+    return exit_code_of(lambda: _serve(options))
 
 
 def _serve(options: argparse.Namespace) -> None:

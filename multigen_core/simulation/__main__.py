@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.containers import Container
 from multigen_core.errors import UserError
 from multigen_core.params import load
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for a mistake the user can mend."""
     options = _parser().parse_args(arguments)
-    return carry_out(lambda: _preview(options) if options.command == "preview" else _scenes(options))
+    return exit_code_of(lambda: _preview(options) if options.command == "preview" else _scenes(options))
 
 
 def _preview(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.errors import ConfigError
 from multigen_core.experiment import ConditionsName, Experiment, seed_for
 from multigen_core.params import load
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    return carry_out(
+    return exit_code_of(
         lambda: _write_table(options.out) if options.table else _run(options),
         stopped="stopped: finished trainings and trials are kept, run the same command again to go on",
     )

@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from multigen_core.command import carry_out
+from multigen_core.command import exit_code_of
 from multigen_core.errors import ConfigError
 from multigen_core.lab.gen3_emulator.server import Emulator, Manners
 from multigen_core.lab.kortex.calls import TCP_PORT, UDP_PORT
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A robot has a computer of its own, which is not busy with ours.
     with suppress(OSError):
         os.nice(-10)
-    return carry_out(lambda: _serve(options), stopped="stopped: the emulated arm is gone")
+    return exit_code_of(lambda: _serve(options), stopped="stopped: the emulated arm is gone")
 
 
 def _serve(options: argparse.Namespace) -> None:
