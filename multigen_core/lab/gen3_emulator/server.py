@@ -1,4 +1,4 @@
-"""The emulated arm's side of the wire: sessions, calls, notifications and faults, on this machine's loopback."""
+"""The emulated arm's side of the wire: sessions, frames, notifications and faults, on this machine's loopback."""
 
 import asyncio
 import math
@@ -8,15 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import numpy as np
-
 from multigen_core.errors import ConfigError, UserError
 from multigen_core.lab.emulated_arm import EmulatedArm, Refusal
+from multigen_core.lab.gen3_emulator.arm_service import ArmService
 from multigen_core.lab.kortex.calls import (
-    DURATION,
-    GRIPPER_POSITION,
-    LOW_LEVEL,
-    REACH_JOINT_ANGLES,
     ActionEvent,
     ArmState,
     Call,
@@ -35,49 +30,23 @@ from multigen_core.lab.kortex.frames import (
     response,
 )
 from multigen_core.lab.kortex.messages import (
-    Action,
-    ActionList,
     ActionNotice,
-    ActionReference,
-    ActionTypeRequest,
-    ActuatorFeedback,
-    ArmFeedback,
     ArmStateMessage,
-    BaseFeedback,
-    Constraint,
-    Count,
-    Device,
-    DeviceList,
     Empty,
     Failure,
-    Finger,
-    Gripper,
-    GripperCommand,
-    GripperRequest,
-    JointAngle,
-    JointAngles,
-    JointSpeeds,
     OpenSession,
-    Pose,
-    ReachJointAngles,
-    ServoingMode,
     Subscription,
     SubscriptionOptions,
     Timestamp,
-    Twist,
-    TwistCommand,
 )
 from multigen_core.lab.kortex.wire import WireError, decode
-from multigen_core.simulation.gen3 import HOME_RAD
 
-__all__ = ["HOME_ACTION", "Emulator", "Manners"]
+__all__ = ["Emulator", "Manners"]
 
-HOME_ACTION = 1
 _PHYSICS_S = 0.004
 _NEWS_DELAY_S = 0.02
 """Notifications come so long after what they tell: a client registers its callback only once the subscribe call has
 returned, and one that hears earlier stops hearing at all."""
-_ACTUATOR, _GRIPPER = 3, 5
 _USERS = {"admin": "admin"}
 
 
@@ -125,47 +94,22 @@ class Emulator:
 
     def __init__(self, manners: Manners) -> None:
         self._manners = manners
-        self.arm = EmulatedArm(command_latency_s=manners.command_latency_s)
-        self._delay_s, self._joints = manners.reply_latency_s, manners.joints
+        self._arm = EmulatedArm(command_latency_s=manners.command_latency_s)
+        self._service = ArmService(self._arm, manners.joints)
+        self._delay_s = manners.reply_latency_s
         self._random = random.Random(manners.seed)
         self._connections: dict[object, _Connection] = {}
         self._next_session, self._next_handle = 1, 1
-        self._controller: int | None = None
         self._muted_until_s = 0.0
-        self._stuck_until_s = 0.0
-        self._frozen: tuple[int, Any, Any] | None = None
-        self._reference: ActionReference | None = None
-        self._began_s = time.monotonic()
         self._handlers: dict[int, tuple[type[Any], Callable[[_Session, Any], object]]] = {
             Call.CLOSE_SESSION: (Empty, self._close_session),
             Call.KEEP_ALIVE: (Empty, lambda session, asked: Empty()),
-            Call.SET_SERVOING_MODE: (ServoingMode, self._set_mode),
-            Call.GET_SERVOING_MODE: (Empty, lambda session, asked: ServoingMode(self.arm.mode)),
-            Call.EMERGENCY_STOP: (Empty, self._emergency_stop),
-            Call.CLEAR_FAULTS: (Empty, self._clear_faults),
-            Call.STOP: (Empty, self._stop),
-            Call.STOP_ACTION: (Empty, self._stop_action),
-            Call.GET_ARM_STATE: (Empty, lambda session, asked: ArmStateMessage(self.arm.state)),
             Call.ON_ARM_STATE: (
                 SubscriptionOptions,
                 lambda session, asked: self._subscribe(session, Call.ON_ARM_STATE),
             ),
             Call.ON_ACTION: (SubscriptionOptions, lambda session, asked: self._subscribe(session, Call.ON_ACTION)),
             Call.UNSUBSCRIBE: (Subscription, self._unsubscribe),
-            Call.ACTUATOR_COUNT: (Empty, lambda session, asked: Count(self._joints)),
-            Call.READ_ALL_DEVICES: (Empty, self._devices),
-            Call.EXECUTE_ACTION: (Action, self._execute),
-            Call.EXECUTE_ACTION_FROM_REFERENCE: (ActionReference, self._execute_stored),
-            Call.READ_ALL_ACTIONS: (ActionTypeRequest, self._actions),
-            Call.SEND_JOINT_SPEEDS: (JointSpeeds, self._drive_joints),
-            Call.SEND_TWIST: (TwistCommand, self._drive_tool),
-            Call.SEND_GRIPPER: (GripperCommand, self._drive_gripper),
-            Call.MEASURED_GRIPPER: (GripperRequest, self._measured_gripper),
-            Call.MEASURED_JOINT_ANGLES: (Empty, self._measured_angles),
-            Call.MEASURED_POSE: (Empty, self._measured_pose),
-            Call.REFRESH_FEEDBACK: (Empty, lambda session, asked: self._feedback()),
-            Call.REFRESH: (Empty, self._refresh),
-            Call.REFRESH_COMMAND: (Empty, self._refresh),
         }
 
     async def serve(self, *, port: int, udp_port: int, announce: Callable[[int, int], None]) -> None:
@@ -195,21 +139,20 @@ class Emulator:
             value = float(figures[0]) if figures else 0.0
         except ValueError as error:
             raise ConfigError(f"{words!r} has no number after {name!r}") from error
-        now_s = time.monotonic()
         if name == "fault":
-            self.arm.trip()
+            self._arm.trip()
         elif name == "estop":
-            self.arm.emergency_stop()
+            self._arm.emergency_stop()
         elif name == "drop":
             self._drop()
         elif name == "stick":
-            self._frozen, self._stuck_until_s = self._measured(), now_s + value
+            self._service.stick(value)
         elif name == "mute":
-            self._muted_until_s = now_s + value
+            self._muted_until_s = time.monotonic() + value
         elif name == "delay":
             self._delay_s = 1e-3 * value
         elif name == "joints":
-            self._joints = int(value)
+            self._service.joints = int(value)
         else:
             raise ConfigError(f"{words!r} cannot be injected; there are fault, estop, stick, mute, drop, delay, joints")
 
@@ -219,9 +162,9 @@ class Emulator:
         while True:
             await asyncio.sleep(_PHYSICS_S)
             now_s = time.monotonic()
-            self.arm.advance(now_s - before_s)
+            self._arm.advance(now_s - before_s)
             before_s = now_s
-            for event in self.arm.take_events():
+            for event in self._arm.take_events():
                 self._tell(event)
             self._expire(now_s)
 
@@ -240,8 +183,8 @@ class Emulator:
                 connection.close()
 
     def _end_session(self, connection: _Connection) -> None:
-        if connection.session and connection.session.identifier == self._controller:
-            self._controller = None
+        if connection.session:
+            self._service.release(connection.session.identifier)
         connection.session = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -285,11 +228,16 @@ class Emulator:
             if session is None or frame.session != session.identifier:
                 return _refused(frame, number, ErrorCode.PROTOCOL, SubCode.INVALID_SESSION, "open a session first")
             session.heard_s = time.monotonic()
-            if frame.call not in self._handlers:
+            if frame.call in self._handlers:
+                kind, handler = self._handlers[frame.call]
+                payload = handler(session, decode(kind, frame.payload))
+            elif frame.call in self._service.handlers:
+                kind, serve = self._service.handlers[frame.call]
+                payload = serve(session.identifier, decode(kind, frame.payload))
+            else:
                 words = f"function {frame.call:#x} is not known here"
                 return _refused(frame, number, ErrorCode.PROTOCOL, SubCode.UNSUPPORTED_METHOD, words)
-            kind, handler = self._handlers[frame.call]
-            answer = response(frame, session=number, payload=handler(session, decode(kind, frame.payload)))
+            answer = response(frame, session=number, payload=payload)
             if connection.session is not None and frame.call == Call.CLOSE_SESSION:
                 self._end_session(connection)
             return answer
@@ -312,10 +260,10 @@ class Emulator:
     def _tell(self, event: ActionEvent | ArmState) -> None:
         """Notifies whoever subscribed."""
         topic = Call.ON_ACTION if isinstance(event, ActionEvent) else Call.ON_ARM_STATE
-        whole_s, rest_s = divmod(self.arm.time_s, 1.0)
+        whole_s, rest_s = divmod(self._arm.time_s, 1.0)
         news: object = ArmStateMessage(event)
         if isinstance(event, ActionEvent):
-            news = ActionNotice(event, self._reference, Timestamp(int(whole_s), int(1e6 * rest_s)))
+            news = ActionNotice(event, self._service.reference, Timestamp(int(whole_s), int(1e6 * rest_s)))
         for connection in self._connections.values():
             session = connection.session
             for handle, call in session.topics.items() if session else ():
@@ -345,33 +293,6 @@ class Emulator:
         session.topics.clear()
         return Empty()
 
-    def _take_control(self, session: _Session) -> None:
-        """Who moves the arm first keeps it until its session ends."""
-        if self._controller not in {None, session.identifier}:
-            raise Refusal(SubCode.NOT_IN_CONTROL, "another session controls the arm")
-        self._controller = session.identifier
-
-    def _set_mode(self, session: _Session, asked: ServoingMode) -> Empty:
-        self._take_control(session)
-        self.arm.set_mode(asked.mode)
-        return Empty()
-
-    def _emergency_stop(self, session: _Session, asked: Empty) -> Empty:
-        self.arm.emergency_stop()
-        return Empty()
-
-    def _clear_faults(self, session: _Session, asked: Empty) -> Empty:
-        self.arm.clear_faults()
-        return Empty()
-
-    def _stop(self, session: _Session, asked: Empty) -> Empty:
-        self.arm.stop()
-        return Empty()
-
-    def _stop_action(self, session: _Session, asked: Empty) -> Empty:
-        self.arm.stop_action()
-        return Empty()
-
     def _subscribe(self, session: _Session, topic: Call) -> Subscription:
         handle, self._next_handle = self._next_handle, self._next_handle % 0xFFFF + 1
         session.topics[handle] = topic
@@ -381,101 +302,6 @@ class Emulator:
         if session.topics.pop(asked.identifier, None) is None:
             raise Refusal(SubCode.INVALID_PARAM, f"there is no subscription {asked.identifier}")
         return Empty()
-
-    def _devices(self, session: _Session, asked: Empty) -> DeviceList:
-        joints = [Device(_ACTUATOR, 1 + joint, joint) for joint in range(self._joints)]
-        return DeviceList((*joints, Device(_GRIPPER, 1 + self._joints, self._joints)))
-
-    def _execute(self, session: _Session, asked: Action) -> Empty:
-        self._take_control(session)
-        if asked.reach_joint_angles is not None:
-            goal, constraint = asked.reach_joint_angles.goal, asked.reach_joint_angles.constraint or Constraint()
-            angles = {angle.joint: angle.angle_deg for angle in (goal.angles if goal else ())}
-            timed = constraint.kind == DURATION
-            self.arm.reach(
-                angles,
-                duration_s=constraint.value if timed else 0.0,
-                speed_deg_s=0.0 if timed else constraint.value,
-            )
-        elif asked.joint_speeds is not None:
-            self.arm.drive_joints({speed.joint: speed.speed_deg_s for speed in asked.joint_speeds.speeds})
-        else:
-            raise Refusal(SubCode.INVALID_PARAM, "this action does nothing that is known here")
-        self._reference = asked.reference
-        return Empty()
-
-    def _execute_stored(self, session: _Session, asked: ActionReference) -> Empty:
-        if asked.identifier != HOME_ACTION:
-            raise Refusal(SubCode.INVALID_PARAM, f"there is no action {asked.identifier}")
-        return self._execute(session, _home())
-
-    def _actions(self, session: _Session, asked: ActionTypeRequest) -> ActionList:
-        return ActionList((_home(),) if asked.kind == REACH_JOINT_ANGLES else ())
-
-    def _drive_joints(self, session: _Session, asked: JointSpeeds) -> Empty:
-        self._take_control(session)
-        self.arm.drive_joints({speed.joint: speed.speed_deg_s for speed in asked.speeds})
-        return Empty()
-
-    def _drive_tool(self, session: _Session, asked: TwistCommand) -> Empty:
-        self._take_control(session)
-        twist = asked.twist or Twist()
-        self.arm.drive_tool(
-            asked.frame,
-            np.array([twist.x_m_s, twist.y_m_s, twist.z_m_s, twist.x_deg_s, twist.y_deg_s, twist.z_deg_s]),
-        )
-        return Empty()
-
-    def _drive_gripper(self, session: _Session, asked: GripperCommand) -> Empty:
-        self._take_control(session)
-        for finger in asked.gripper.fingers if asked.gripper else ():
-            self.arm.drive_gripper(asked.mode, finger.value)
-        return Empty()
-
-    def _measured_gripper(self, session: _Session, asked: GripperRequest) -> Gripper:
-        if asked.mode != GRIPPER_POSITION:
-            raise Refusal(SubCode.INVALID_PARAM, "only the gripper's position is measured here")
-        return Gripper((Finger(0, self.arm.gripper),))
-
-    def _measured_angles(self, session: _Session, asked: Empty) -> JointAngles:
-        _, angles, _ = self._shown()
-        return JointAngles(tuple(JointAngle(joint, float(angles[joint])) for joint in range(min(self._joints, 7))))
-
-    def _measured_pose(self, session: _Session, asked: Empty) -> Pose:
-        place, angles = self.arm.pose
-        return Pose(*map(float, place), *map(float, angles))
-
-    def _refresh(self, session: _Session, asked: Empty) -> ArmFeedback:
-        """Low-level targets are not followed: the arm holds still in that mode."""
-        if self.arm.mode != LOW_LEVEL:
-            raise Refusal(SubCode.WRONG_MODE, "cyclic commands need low-level servoing")
-        return self._feedback()
-
-    def _measured(self) -> tuple[int, Any, Any]:
-        return int(1000 * self.arm.time_s) & 0xFFFFFFFF, self.arm.angles_deg, self.arm.speeds_deg_s
-
-    def _shown(self) -> tuple[int, Any, Any]:
-        """What clients see of the joints: frame, angles, speeds."""
-        if self._frozen and time.monotonic() < self._stuck_until_s:
-            return self._frozen
-        return self._measured()
-
-    def _feedback(self) -> ArmFeedback:
-        frame, angles, speeds = self._shown()
-        torques, banks = self.arm.torques_nm, self.arm.fault_banks
-        actuators = tuple(
-            ActuatorFeedback(
-                position_deg=float(angles[joint]),
-                speed_deg_s=float(speeds[joint]),
-                torque_nm=float(torques[joint]),
-                voltage_v=24.0,
-                motor_celsius=35.0,
-                core_celsius=35.0,
-                fault_bank_a=banks[joint],
-            )
-            for joint in range(min(self._joints, 7))
-        )
-        return ArmFeedback(frame, BaseFeedback(), actuators)
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -491,9 +317,3 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 def _refused(frame: Frame, session: int, code: ErrorCode, sub_code: SubCode, sentence: str) -> Frame:
     return failure_response(frame, session=session, failure=Failure(code, sub_code, sentence))
-
-
-def _home() -> Action:
-    angles = JointAngles(tuple(JointAngle(joint, float(deg)) for joint, deg in enumerate(np.degrees(HOME_RAD))))
-    reference = ActionReference(HOME_ACTION, REACH_JOINT_ANGLES)
-    return Action(reference, "Home", reach_joint_angles=ReachJointAngles(angles))
