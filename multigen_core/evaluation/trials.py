@@ -31,7 +31,17 @@ from multigen_core.simulation.randomisation import TRAINING_RECEIVERS
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["AVERAGE_CAPACITY_ML", "VIDEOS", "Job", "carry_out", "opened_lab", "run", "trial_row", "write_recording"]
+__all__ = [
+    "AVERAGE_CAPACITY_ML",
+    "VIDEOS",
+    "Job",
+    "carry_out",
+    "opened_lab",
+    "poured",
+    "run",
+    "trial_row",
+    "write_recording",
+]
 
 AVERAGE_CAPACITY_ML = float(np.mean([cup.capacity_ml for cup in TRAINING_RECEIVERS]))
 """What the blind reference takes every cup for."""
@@ -85,12 +95,16 @@ def _carried_out(experiment: Experiment, inputs: "Inputs", out: Path, progress: 
         )
         for trial, task in enumerate(plan(experiment))
     ]
-    # An arm that moves in real time gets the machine to itself.
-    name = "serial" if evaluation.lab in REAL_TIME_LABS else experiment.compute.engine
-    engine = make_engine(name, experiment.compute.workers)
-    pours = engine.map(carry_out, jobs, progress, "trials")
+    pours = poured(jobs, experiment, progress)
     progress.say(_decision_times(pours))
     return [trial_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
+
+
+def poured(jobs: Sequence[Job], experiment: Experiment, progress: Progress) -> list[Pour]:
+    """The trials, carried out where ``compute`` says; an arm that moves in real time gets the machine to itself."""
+    name = "serial" if experiment.evaluation.lab in REAL_TIME_LABS else experiment.compute.engine
+    engine = make_engine(name, experiment.compute.workers)
+    return engine.map(carry_out, jobs, progress, "trials")
 
 
 @lru_cache(maxsize=1)

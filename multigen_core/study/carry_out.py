@@ -10,16 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from multigen_core.compute import make_engine
 from multigen_core.dataset.windows import Recording, read_recordings
 from multigen_core.errors import ConfigError, MissingInput
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import write_trials
-from multigen_core.evaluation.trials import Job, carry_out, trial_row
+from multigen_core.evaluation.trials import Job, poured, trial_row
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.policy.train import ABLATIONS, CURVE, train
 from multigen_core.progress import Progress, TerminalProgress
@@ -51,9 +49,9 @@ class Study:
             for number, training in enumerate(phase.trainings, start=1):
                 if not self._kept(self.training_folder(training), self._training_recipe(training)):
                     self._train(training, self.progress(f"{phase.name} {number}/{len(phase.trainings)}"))
-            missing = [series for series in phase.series if not self.has(series)]
-            if missing:
-                self._carry_out(phase.name, missing, self.progress(phase.name))
+            for number, series in enumerate(phase.series, start=1):
+                if not self.has(series):
+                    self._carry_out(series, self.progress(f"{phase.name} {number}/{len(phase.series)}"))
 
     def training_folder(self, training: Training) -> Path:
         """Where a trained policy is."""
@@ -109,21 +107,16 @@ class Study:
             write_json(out / _RECIPE, self._training_recipe(training))
         self._note_time(training.name, started_s)
 
-    def _carry_out(self, phase: str, missing: Sequence[Series], progress: Progress) -> None:
+    def _carry_out(self, series: Series, progress: Progress) -> None:
+        progress.say(series.name)
         started_s = time.monotonic()
-        jobs = [(series, job) for series in missing for job in self.jobs(series)]
-        engine = make_engine(self.experiment.compute.engine, self.experiment.compute.workers)
-        pours = engine.map(carry_out, [job for _, job in jobs], progress, "trials")
-        rows = [
-            (series, trial_row(job, pour, series.training.ablation))
-            for (series, job), pour in zip(jobs, pours, strict=True)
-        ]
-        for series, group in groupby(rows, key=lambda row: row[0]):
-            place, recipe = self._series_place(series)
-            with output_folder(place) as out:
-                write_trials(out, [row for _, row in group])
-                write_json(out / _RECIPE, recipe)
-        self._note_time(f"{self.experiment.evaluation.conditions}-{phase}", started_s)
+        jobs = self.jobs(series)
+        pours = poured(jobs, self.experiment, progress)
+        place, recipe = self._series_place(series)
+        with output_folder(place) as out:
+            write_trials(out, [trial_row(*pair, series.training.ablation) for pair in zip(jobs, pours, strict=True)])
+            write_json(out / _RECIPE, recipe)
+        self._note_time(f"{self.experiment.evaluation.conditions}-{series.name}", started_s)
 
     def _series_place(self, series: Series) -> tuple[Path, dict[str, Any]]:
         """Folder and recipe."""

@@ -1,6 +1,8 @@
 """A study of a few seconds: trainings, trials and controls are made once, kept, and add up to a result."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from multigen_core.dataset.lerobot import write_shard
 from multigen_core.errors import MissingInput, UserError
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
+from multigen_core.evaluation.trials import Job
 from multigen_core.experiment import Experiment
 from multigen_core.progress import Silent
 from multigen_core.records import Trial
@@ -20,7 +23,7 @@ from multigen_core.study.pictures import draw
 from multigen_core.study.protocol import Protocol
 from multigen_core.study.result import block, difference, result
 from multigen_core.study.table import BEGIN, END, results_text, update_readme
-from multigen_core.study.units import phases
+from multigen_core.study.units import Series, phases
 from tests.evaluation.made_up_run import experiment, made_up_trials
 from tests.pours import made_up_episode, made_up_soundtrack
 
@@ -97,6 +100,30 @@ def test_what_is_there_is_kept_and_what_changed_is_made_anew(study: Study, param
     assert "vision" not in result(study, PROTOCOL, BOOTSTRAP)["ablations"]
     study.make(phases(PROTOCOL)[:1])
     assert "vision" in result(study, PROTOCOL, BOOTSTRAP)["ablations"]
+
+
+def test_a_study_that_is_stopped_keeps_the_series_before(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = phases(PROTOCOL)[0].series[:2]
+    for series in (first, second):
+        shutil.rmtree(study.series_folder(series))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Study, "jobs", _stops_at(second))
+        study.make(phases(PROTOCOL)[:1])
+    assert study.has(first) and not study.has(second)
+    before = inodes(study)
+    study.make(phases(PROTOCOL)[:1])
+    assert before.items() < inodes(study).items() and study.has(second)
+
+
+def _stops_at(last: Series) -> Callable[[Study, Series], tuple[Job, ...]]:
+    jobs = Study.jobs
+
+    def stopping(study: Study, series: Series) -> tuple[Job, ...]:
+        if series == last:
+            raise KeyboardInterrupt
+        return jobs(study, series)
+
+    return stopping
 
 
 def test_a_missing_shard_names_the_command(study: Study, params: Experiment, tmp_path: Path) -> None:
