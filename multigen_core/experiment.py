@@ -109,6 +109,9 @@ class Epic:
     verb_class: Annotated[int, Field(ge=0, strict=True)]
     nouns: tuple[str, ...]
     """Parts of a noun that make a pour one of a liquid; empty takes every pour."""
+    sounds: str
+    """File of EPIC-SOUNDS, in which a pour must be heard; empty takes what is only seen."""
+    sound_classes: tuple[Annotated[int, Field(ge=0, strict=True)], ...]
 
 
 @dataclass(frozen=True, config=_STRICT)

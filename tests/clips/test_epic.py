@@ -47,6 +47,39 @@ def test_pours_of_liquids_are_widened_and_joined(tmp_path: Path) -> None:
     assert {one.licence for one in epic.discover()} == {"CC BY-NC 4.0"}
 
 
+def test_with_epic_sounds_a_pour_must_be_heard(tmp_path: Path) -> None:
+    epic = source(
+        tmp_path,
+        "a,P01_01,00:00:10.00,00:00:12.00,9,water\n"  # heard
+        "b,P01_01,00:00:30.00,00:00:32.00,9,water\n"  # the sound ends as it begins
+        "c,P01_01,00:00:50.00,00:00:52.00,9,water\n"  # another sound
+        "d,P02_01,00:00:05.00,00:00:06.00,9,water\n",  # heard in another video
+    )
+    sounds = tmp_path / "sounds.csv"
+    sounds.write_text(
+        "video_id,start_timestamp,stop_timestamp,class_id\n"
+        "P01_01,00:00:11.50,00:00:20.00,19\n"
+        "P01_01,00:00:29.00,00:00:30.00,19\n"
+        "P01_01,00:00:50.00,00:00:52.00,34\n"
+        "P01_01,nonsense,00:00:52.00,19\n"
+    )
+    heard = replace(epic, sounds=sounds, sound_classes=(19, 5))
+    assert [one.start_s for one in heard.discover()] == [8.0]
+    assert heard.funnel() == {
+        "annotated": 4,
+        "pours": 4,
+        "liquids": 4,
+        "heard": 1,
+        "candidates": 1,
+        "videos_here": 0,
+    }
+    assert len(replace(heard, sound_classes=(19, 34)).discover()) == 2
+    with pytest.raises(MissingInput, match=r"clips\.epic\.sounds is .*which is not there"):
+        replace(heard, sounds=tmp_path / "none.csv").discover()
+    with pytest.raises(MissingInput, match=r"has no columns video_id, .* or leave the key empty"):
+        replace(heard, sounds=epic.video_info).discover()
+
+
 def test_a_clip_is_cut_from_where_the_annotation_points(tmp_path: Path) -> None:
     """The pour lies 20 s deep in the video; sight and sound are found there without reading all before."""
     epic = source(tmp_path / "data" / "epic", "a,P01_01,00:00:21.00,00:00:25.00,9,water\n")
@@ -164,3 +197,5 @@ def test_the_published_validation_split_has_242_pours() -> None:
     funnel = epic.funnel()
     assert (funnel["annotated"], funnel["pours"]) == (9668, 242)
     assert 58 <= funnel["liquids"] < 80
+    heard = replace(epic, nouns=(), sounds=folder / "EPIC_Sounds_validation.csv", sound_classes=(19, 5)).funnel()
+    assert (heard["liquids"], heard["heard"]) == (242, 79)
