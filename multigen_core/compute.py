@@ -2,15 +2,16 @@
 
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from multigen_core.errors import UserError
+from multigen_core.errors import MissingExtra, UserError
 from multigen_core.progress import Progress
 
-__all__ = ["ENGINES", "Engine", "ProcessPool", "Serial", "make_engine"]
+__all__ = ["ENGINES", "Engine", "ProcessPool", "RayCluster", "Serial", "make_engine"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,6 +19,7 @@ Result = TypeVar("Result")
 
 _DEATHS = 2
 """So often may a worker die, of a crash in a native library for example, before the work is given up."""
+_KNOCK_S = 5.0
 
 
 class Engine(Protocol):
@@ -48,10 +50,19 @@ class Serial:
         return results
 
 
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
+"""A worker owns one core: the array libraries it will import must not start more threads."""
+
+
 def _use_one_thread() -> None:
-    """A worker owns one core: the array libraries it will import must not start more threads."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"):
-        os.environ[name] = "1"
+    os.environ.update(_ONE_THREAD)
+
+
+def _gave_up(what: str) -> UserError:
+    return UserError(
+        f"worker processes died {_DEATHS + 1} times over {what or 'the same work'}:"
+        " memory may have run out; set compute.workers to 1 and start again"
+    )
 
 
 class ProcessPool:
@@ -73,10 +84,7 @@ class ProcessPool:
                     progress.say("a worker process died; what it had not finished is done again")
                 continue
             return [results[place] for place in range(len(items))]
-        raise UserError(
-            f"worker processes died {_DEATHS + 1} times over {what or 'the same work'}:"
-            " memory may have run out; set compute.workers to 1 and start again"
-        )
+        raise _gave_up(what)
 
     def _fill(
         self,
@@ -108,7 +116,93 @@ class ProcessPool:
                 raise
 
 
-ENGINES: dict[str, type[Serial] | type[ProcessPool]] = {"serial": Serial, "process_pool": ProcessPool}
+class RayCluster:
+    """Tasks of one core on the Ray cluster that the environment variable RAY_ADDRESS names. All its nodes see the
+    project's folder at the same path and have its environment.
+
+    Raises MissingExtra without the extra ``[ray]``.
+    """
+
+    def __init__(self, workers: int = 0) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtra(
+                "compute.engine is 'ray', which needs the extra [ray]: pip install -c constraints.txt -e .[ray]"
+            ) from error
+        self._ray: Any = ray
+        self.workers = workers
+        """Tasks at a time; 0 is what the cluster has room for."""
+
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], progress: Progress, what: str = ""
+    ) -> list[Result]:
+        if not items:
+            return []
+        self._connect()
+        task = self._ray.remote(num_cpus=1, max_retries=_DEATHS)(function)
+        waiting = list(reversed(range(len(items))))
+        place_of: dict[Any, int] = {}
+        results: dict[int, Result] = {}
+        try:
+            while waiting or place_of:
+                while waiting and len(place_of) < (self.workers or len(items)):
+                    place = waiting.pop()
+                    place_of[task.remote(items[place])] = place
+                (finished, *_), _ = self._ray.wait(list(place_of))
+                results[place_of.pop(finished)] = self._result(finished, what)
+                progress.update(len(results), len(items), what)
+        finally:
+            for left in place_of:
+                self._ray.cancel(left, force=True)
+        return [results[place] for place in range(len(items))]
+
+    def _connect(self) -> None:
+        """Once per process."""
+        if self._ray.is_initialized():
+            return
+        address = os.environ.get("RAY_ADDRESS", "")
+        if not address:
+            raise UserError(
+                "compute.engine is 'ray', but RAY_ADDRESS names no cluster: set it to the host:port that"
+                " `ray start --head` printed, or set compute.engine to process_pool"
+            )
+        try:
+            _knock(address)
+            self._ray.init(
+                address,
+                runtime_env={"env_vars": _ONE_THREAD},
+                logging_level="warning",
+                log_to_driver=False,
+            )
+        except OSError as error:
+            raise UserError(
+                f"no Ray cluster lets us in at RAY_ADDRESS, {address!r}: start it, name another, or put its token into"
+                " RAY_AUTH_TOKEN"
+            ) from error
+
+    def _result(self, finished: Any, what: str) -> Any:
+        """Raises what the task raised, as it was raised there."""
+        try:
+            return self._ray.get(finished)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self._ray.exceptions.WorkerCrashedError as error:
+            raise _gave_up(what) from error
+
+
+def _knock(address: str) -> None:
+    """Raises OSError when nobody is there; Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+
+
+ENGINES: dict[str, type[Serial] | type[ProcessPool] | type[RayCluster]] = {
+    "serial": Serial,
+    "process_pool": ProcessPool,
+    "ray": RayCluster,
+}
 """The values of ``compute.engine``."""
 
 

@@ -82,7 +82,7 @@ def _known_time_zone(name: str) -> str:
 class Compute:
     """Where the items of a stage run."""
 
-    engine: Literal["process_pool", "serial"]
+    engine: Literal["process_pool", "serial", "ray"]
     workers: Annotated[int, Field(ge=0, strict=True)]
     """Processes of the pool; 0 is one per core."""
 

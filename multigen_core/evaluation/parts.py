@@ -45,5 +45,5 @@ def parts_of(experiment: Experiment, *, real_clips: int, clips: int) -> list[Par
     rows.append(Part("audio model", model, backend == "pocket"))
     rows.append(Part("lab", _LABS[lab], lab in EMULATED_LABS))
     engine = experiment.compute.engine
-    rows.append(Part("engine", engine.replace("_", " "), engine in {"process_pool", "serial"}))
+    rows.append(Part("engine", "Ray cluster" if engine == "ray" else engine.replace("_", " "), engine != "ray"))
     return rows

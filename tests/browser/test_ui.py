@@ -18,6 +18,7 @@ import pytest
 
 from multigen_core.params import override
 from tests.skeleton import REPOSITORY, call, environment, lay_out
+from tests.waiting import free_port
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -42,12 +43,6 @@ PROGRESS = """{
   partitionBackfillsOrError { ... on PartitionBackfills { results { status } } }
   runsOrError { ... on Runs { results { status assetSelection { path } } } }
 }"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask(page: str, query: str) -> dict[str, Any]:

@@ -12,15 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.skeleton import REPOSITORY, environment, lay_out
+from tests.waiting import free_port
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 PATIENCE_S = 90.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -55,6 +55,7 @@ from multigen_core.lab.kortex.messages import (
 )
 from multigen_core.lab.kortex.wire import decode
 from multigen_core.simulation.gen3 import HOME_RAD
+from tests.waiting import wait_for
 
 HOST = "127.0.0.1"
 
@@ -71,13 +72,6 @@ def connect(emulator: EmulatorProcess, *, udp: bool = False, **times: int) -> Wi
     client = WireClient(HOST, emulator.udp_port if udp else emulator.port, udp=udp, timeout_s=0.5)
     client.open("admin", "admin", **times)
     return client
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> None:
-    stop_s = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < stop_s, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def joint_speed(client: WireClient, joint: int) -> float:
