@@ -37,6 +37,7 @@ NOUNS = {
     "media",
     "palette",
     "quantities",
+    "sheet",
     "trainer",
     "spectrogram",
 }

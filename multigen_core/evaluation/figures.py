@@ -1,21 +1,17 @@
-"""The plots of the report, as PNG bytes: transparent, in tones that read on light and on dark paper."""
+"""The plots of the report, as PNG bytes."""
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from multigen_core.acoustics.tracker import track_resonance
 from multigen_core.evaluation.statistics import Interval
 from multigen_core.palette import COLORS
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
+from multigen_core.sheet import INK, picture, sheet
 from multigen_core.spectrogram import FLOOR, log_mel, mel_filters
 
 __all__ = [
@@ -49,49 +45,6 @@ _COLORS = {
     "joints": "#b08d57",
     "blind": "#8a8f98",
 }
-_INK = "#7c838d"
-_STYLE = {
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": _INK,
-    "axes.titlesize": 10,
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "grid.alpha": 0.25,
-    "grid.color": _INK,
-    "legend.frameon": False,
-    "legend.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
-
-_NO_VERSION: dict[str, Any] = {"Software": None}
-"""An update of matplotlib must not change the bytes of a picture that looks the same."""
-
-
-class _Sheet:
-    """A figure being drawn; ``png`` is filled when its block ends."""
-
-    def __init__(self, figure: Figure) -> None:
-        self.figure = figure
-        self.png = b""
-
-    def axes(self) -> Axes:
-        axes: Axes = self.figure.subplots()
-        return axes
-
-
-@contextmanager
-def _sheet(width_in: float, height_in: float) -> Iterator[_Sheet]:
-    with matplotlib.rc_context(_STYLE):
-        sheet = _Sheet(Figure(figsize=(width_in, height_in), dpi=140))
-        yield sheet
-        stream = io.BytesIO()
-        sheet.figure.savefig(stream, format="png", transparent=True, metadata=_NO_VERSION)
-        sheet.png = stream.getvalue()
 
 
 def _whiskers(intervals: Sequence[Interval]) -> Float32[np.ndarray, "2 points"]:
@@ -102,8 +55,8 @@ def _whiskers(intervals: Sequence[Interval]) -> Float32[np.ndarray, "2 points"]:
 
 def container_bars(nmae: Mapping[str, Mapping[str, Interval]], opaque: Mapping[str, bool]) -> bytes:
     """NMAE per cup (groups) and ablation (bars) with 95 % intervals; ``nmae`` is ablation -> cup -> NMAE."""
-    with _sheet(8.6, 3.2) as sheet:
-        axes = sheet.axes()
+    with sheet(8.6, 3.2) as drawn:
+        axes = drawn.axes()
         cups = list(opaque)
         width = 0.8 / max(len(nmae), 1)
         for index, (ablation, rows) in enumerate(nmae.items()):
@@ -114,8 +67,8 @@ def container_bars(nmae: Mapping[str, Mapping[str, Interval]], opaque: Mapping[s
                 [row.mean for row in intervals],
                 width * 0.92,
                 yerr=_whiskers(intervals),
-                color=_COLORS.get(ablation, _INK),
-                error_kw={"ecolor": _INK, "elinewidth": 1.0, "capsize": 2},
+                color=_COLORS.get(ablation, INK),
+                error_kw={"ecolor": INK, "elinewidth": 1.0, "capsize": 2},
                 label=LABELS.get(ablation, ablation),
             )
         names = [f"{name.replace('_', ' ')}\n{'opaque' if opaque[name] else 'clear'}" for name in cups]
@@ -124,38 +77,38 @@ def container_bars(nmae: Mapping[str, Mapping[str, Interval]], opaque: Mapping[s
         axes.set_ylim(bottom=0.0)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-        sheet.figure.legend(loc="outside upper center", ncols=4, fontsize=8)
-    return sheet.png
+        drawn.figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+    return drawn.png
 
 
 def condition_bars(nmae: Mapping[str, Interval]) -> bytes:
     """NMAE of one policy in each condition, from top to bottom, with 95 % intervals."""
-    with _sheet(5.6, 0.7 + 0.3 * max(len(nmae), 1)) as sheet:
-        axes = sheet.axes()
+    with sheet(5.6, 0.7 + 0.3 * max(len(nmae), 1)) as drawn:
+        axes = drawn.axes()
         axes.barh(
             range(len(nmae)),
             [row.mean for row in nmae.values()],
             0.7,
             xerr=_whiskers(list(nmae.values())),
             color=_COLORS["vision_audio"],
-            error_kw={"ecolor": _INK, "elinewidth": 1.0, "capsize": 2},
+            error_kw={"ecolor": INK, "elinewidth": 1.0, "capsize": 2},
         )
         axes.set_yticks(range(len(nmae)), list(nmae), fontsize=8)
         axes.set_xlabel("NMAE")
         axes.invert_yaxis()
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-    return sheet.png
+    return drawn.png
 
 
 def poured_against_target(trials: Mapping[str, Sequence[Trial]]) -> bytes:
     """One panel per ablation: every trial, poured over asked for; filled marks are opaque cups."""
-    with _sheet(2.9 * max(len(trials), 1), 2.9) as sheet:
-        panels = sheet.figure.subplots(1, len(trials), sharex=True, sharey=True, squeeze=False)[0]
+    with sheet(2.9 * max(len(trials), 1), 2.9) as drawn:
+        panels = drawn.figure.subplots(1, len(trials), sharex=True, sharey=True, squeeze=False)[0]
         far = 1.08 * max(max(row.target_ml, row.poured_ml) for rows in trials.values() for row in rows)
         for axes, (ablation, rows) in zip(panels, trials.items(), strict=True):
-            color = _COLORS.get(ablation, _INK)
-            axes.plot([0.0, far], [0.0, far], color=_INK, linewidth=0.8, linestyle=":")
+            color = _COLORS.get(ablation, INK)
+            axes.plot([0.0, far], [0.0, far], color=INK, linewidth=0.8, linestyle=":")
             for opaque in (True, False):
                 chosen = [row for row in rows if row.opaque == opaque]
                 axes.scatter(
@@ -173,13 +126,13 @@ def poured_against_target(trials: Mapping[str, Sequence[Trial]]) -> bytes:
             axes.grid()
         panels[0].set_ylabel("poured [ml]")
         panels[0].legend(fontsize=8, loc="upper left")
-    return sheet.png
+    return drawn.png
 
 
 def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: float) -> bytes:
     """Figure 4b style: NMAE against the number of training episodes, ablation -> (episodes, NMAE)."""
-    with _sheet(4.4, 3.4) as sheet:
-        axes = sheet.axes()
+    with sheet(4.4, 3.4) as drawn:
+        axes = drawn.axes()
         for shift, (ablation, rows) in enumerate(points.items()):
             # Ablations stand a few per cent apart, so that their whiskers do not hide each other.
             places = [episodes * 1.03 ** (shift - (len(points) - 1) / 2) for episodes, _ in rows]
@@ -188,7 +141,7 @@ def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: 
                 places,
                 [row.mean for row in intervals],
                 yerr=_whiskers(intervals),
-                color=_COLORS.get(ablation, _INK),
+                color=_COLORS.get(ablation, INK),
                 marker="o",
                 capsize=3,
                 label=LABELS.get(ablation, ablation),
@@ -203,16 +156,16 @@ def episodes_curve(points: Mapping[str, Sequence[tuple[int, Interval]]], blind: 
         axes.set_ylabel("NMAE")
         axes.set_ylim(bottom=0.0)
         axes.grid()
-        sheet.figure.legend(loc="outside upper center", ncols=2, fontsize=8)
-    return sheet.png
+        drawn.figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return drawn.png
 
 
 def funnel(steps: Sequence[tuple[str, int]]) -> bytes:
     """Bars from top to bottom: how many are left after each step; steps that took none away are left out."""
     ends = {0, len(steps) - 1}
     shown = [step for k, step in enumerate(steps) if k in ends or step[1] != steps[k - 1][1]]
-    with _sheet(6.4, 0.5 + 0.32 * max(len(shown), 1)) as sheet:
-        axes = sheet.axes()
+    with sheet(6.4, 0.5 + 0.32 * max(len(shown), 1)) as drawn:
+        axes = drawn.axes()
         places = range(len(shown))
         axes.barh(places, [kept for _, kept in shown], 0.7, color=_COLORS["vision"])
         for place, (_, kept) in enumerate(shown):
@@ -222,13 +175,13 @@ def funnel(steps: Sequence[tuple[str, int]]) -> bytes:
         axes.invert_yaxis()
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-    return sheet.png
+    return drawn.png
 
 
 def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, y_label: str) -> bytes:
     """Figures that develop during training: name -> (steps, values); logarithmic where all values are positive."""
-    with _sheet(4.4, 2.6) as sheet:
-        axes = sheet.axes()
+    with sheet(4.4, 2.6) as drawn:
+        axes = drawn.axes()
         for name, (steps, values) in series.items():
             axes.plot(steps, values, linewidth=1.3, color=_COLORS.get(name), label=LABELS.get(name, name))
         if series and all(value > 0.0 for _, values in series.values() for value in values):
@@ -238,7 +191,7 @@ def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, y_l
         axes.grid()
         if series:
             axes.legend(fontsize=8)
-    return sheet.png
+    return drawn.png
 
 
 def spectrogram(
@@ -248,9 +201,9 @@ def spectrogram(
 
     With ``heard_s``, the resonance that is tracked from the first to the second moment is drawn over it.
     """
-    with _sheet(width_in, 1.5) as sheet:
-        _draw_spectrogram(sheet.axes(), waveform, heard_s=heard_s)
-    return sheet.png
+    with sheet(width_in, 1.5) as drawn:
+        _draw_spectrogram(drawn.axes(), waveform, heard_s=heard_s)
+    return drawn.png
 
 
 def _draw_spectrogram(
@@ -289,8 +242,8 @@ def pour_strip(
     title: str,
 ) -> bytes:
     """One trial from left to right: frames, sound with its tracked resonance, fill level (true, believed) and tilt."""
-    with _sheet(8.6, 5.4) as sheet:
-        frames, heard, filled = sheet.figure.subplots(3, 1, height_ratios=(1.15, 1.0, 1.2))
+    with sheet(8.6, 5.4) as drawn:
+        frames, heard, filled = drawn.figure.subplots(3, 1, height_ratios=(1.15, 1.0, 1.2))
         picks = np.linspace(0, len(rgb) - 1, 8).round().astype(int)
         frames.imshow(np.concatenate([rgb[k] for k in picks], axis=1), aspect="auto")
         frames.set_axis_off()
@@ -298,7 +251,7 @@ def pour_strip(
         _draw_spectrogram(heard, waveform, heard_s=_while_filling(times_s, fill))
         filled.plot(times_s, fill, color=_COLORS["vision"], label="fill")
         filled.plot(decided_s, believed_fill, color=_COLORS["vision_audio"], linewidth=1.0, label="fill as believed")
-        filled.axhline(goal, color=_INK, linestyle=":", linewidth=1.0, label="goal")
+        filled.axhline(goal, color=INK, linestyle=":", linewidth=1.0, label="goal")
         filled.set_ylabel("of capacity")
         filled.set_ylim(-0.05, 1.1)
         filled.set_xlabel("s")
@@ -308,7 +261,7 @@ def pour_strip(
         for axes in (heard, filled):
             axes.set_xlim(0.0, float(times_s[-1]))
         filled.legend(handles=[*filled.lines, *tilted.lines], fontsize=7, ncols=4, loc="upper left")
-    return sheet.png
+    return drawn.png
 
 
 def _while_filling(times_s: Float64[np.ndarray, " steps"], fill: Float64[np.ndarray, " steps"]) -> tuple[float, float]:
@@ -335,6 +288,4 @@ def overlay_strip(
         tint = np.array(COLORS, np.float32)[labels]
         share = np.where(labels[..., None] > 0, 0.6, 0.0)
         rows.append((row * (1.0 - share) + tint * share).astype(np.uint8))
-    stream = io.BytesIO()
-    matplotlib.image.imsave(stream, np.concatenate(rows, axis=0), format="png", metadata=_NO_VERSION)
-    return stream.getvalue()
+    return picture(np.concatenate(rows, axis=0))

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,13 +15,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import av
 import numpy as np
 from jaxtyping import UInt8
 
 from multigen_core.errors import ConfigError, UserError
 from multigen_core.masks.prompts import checked_prompts, read_prompts, write_prompts
 from multigen_core.media import read_video
+from multigen_core.sheet import picture
 
 __all__ = ["ADDRESS", "ClipToPrompt", "PromptServer"]
 
@@ -115,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         if frame is not None:
             if frame >= len(pictures):
                 raise _Refused(HTTPStatus.NOT_FOUND, f"{clip.clip_id} has {len(pictures)} frames")
-            return "image/png", _png(pictures[frame])
+            return "image/png", picture(pictures[frame])
         if part is not None:
             raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "prompts are posted")
         height, width = pictures[0].shape[:2]
@@ -175,11 +174,3 @@ def _json(value: Any) -> bytes:
 def _frames(video: Path) -> tuple[UInt8[np.ndarray, "H W 3"], ...]:
     """All frames of a clip: some seconds of small pictures."""
     return tuple(read_video(video))
-
-
-def _png(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    codec = av.CodecContext.create("png", "w")
-    codec.height, codec.width = pixels.shape[:2]
-    codec.pix_fmt, codec.time_base = "rgb24", Fraction(1, 1)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
