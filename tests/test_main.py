@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from multigen_core.__main__ import main
+from multigen_core.command import exit_code_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +42,25 @@ def test_a_mistake_is_one_sentence_and_code_2(
     assert sentence in error
     assert len(error.strip().splitlines()) == 1
     assert sorted(path.name for path in project.iterdir()) == ["params.yaml"]
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    for lines in (1, 100_000):
+        script = f"from multigen_core.command import exit_code_of; exit(exit_code_of(lambda: print('a\\n' * {lines})))"
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+def test_another_pipe_that_breaks_is_an_error() -> None:
+    def work() -> None:
+        raise BrokenPipeError("of the robot")
+
+    with pytest.raises(BrokenPipeError, match="of the robot"):
+        exit_code_of(work)
 
 
 def test_a_wrong_key_is_told_without_waiting_for_torch(project: Path) -> None:
