@@ -15,6 +15,7 @@ from multigen_core.study.protocol import Protocol, load_protocol
 from multigen_core.study.units import phases
 
 RESULT = "study.json"
+FIGURES = "figures"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,14 +107,14 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
         **result(study, protocol, bootstrap),
     }
     write_json(out / RESULT, found)
-    figures = draw(found, out / "figures")
+    figures = draw(found, out / FIGURES)
     main = next(iter(phases(protocol)))
     first = [series for series in main.series if series.training.seed == protocol.training_seeds[0]]
     hearing = [series for series in first if series.training.ablation == "vision_audio"]
     why = explain(study, [series for series in first if series not in hearing] + hearing)
     page = study.root / STUDY / experiment.evaluation.conditions / "index.html"
     write_page(found, figures, why, page)
-    print(f"wrote {out / RESULT}, {out / 'figures'} and {page.relative_to(study.root)}")
+    print(f"wrote {out / RESULT}, {out / FIGURES} and {page.relative_to(study.root)}")
 
 
 _NOT_DATA = {"policy", "evaluation", "report"}
@@ -128,12 +129,14 @@ def _lab_runs(path: Path, git_commit: str) -> int:
 
 
 def _write_table(out: Path) -> None:
+    from multigen_core.study.pictures import CAPTIONS
     from multigen_core.study.table import update_readme
 
     path = out / RESULT
     if not path.is_file():
         raise ConfigError(f"{path} does not exist: run `make study` first")
-    update_readme(Path("README.md"), json.loads(path.read_text()))
+    figures = [figure for name in CAPTIONS if (figure := out / FIGURES / f"{name}.png").is_file()]
+    update_readme(Path("README.md"), json.loads(path.read_text()), figures)
     print(f"README.md shows {path}")
 
 

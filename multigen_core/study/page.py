@@ -6,18 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from multigen_core.evaluation.page import file_uri, render
+from multigen_core.study.pictures import CAPTIONS
 from multigen_core.study.table import head, tables
 
 __all__ = ["write_page"]
-
-_CAPTIONS = {
-    "table1": ("Table 1", "NMAE per cup, with 95 % intervals over training seeds and trials."),
-    "figure4b": ("Figure 4b", "NMAE against training episodes, one training seed; the last point has all of them."),
-    "robustness": (
-        "Robustness",
-        "Vision with generated sound, its senses disturbed. A lost sense ends the trial at once.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,7 @@ class _Shown:
 
 def write_page(study: dict[str, Any], figures: Sequence[Path], why: Path, page: Path) -> None:
     """``why``: the folder that ``explain`` wrote."""
-    pictures = [_Shown(path.stem, *_CAPTIONS[path.stem], file_uri(path)) for path in figures]
+    pictures = [_Shown(path.stem, *CAPTIONS[path.stem], file_uri(path)) for path in figures]
     values = {
         "study": study,
         "head": head(study).replace("`", ""),

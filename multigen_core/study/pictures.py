@@ -6,9 +6,19 @@ from typing import Any
 from multigen_core.evaluation.figures import condition_bars, container_bars, episodes_curve
 from multigen_core.evaluation.statistics import Interval
 
-__all__ = ["draw"]
+__all__ = ["CAPTIONS", "draw"]
 
 Json = dict[str, Any]
+
+CAPTIONS = {
+    "table1": ("Table 1", "NMAE per cup, with 95 % intervals over training seeds and trials."),
+    "figure4b": ("Figure 4b", "NMAE against training episodes, one training seed; the last point has all of them."),
+    "robustness": (
+        "Robustness",
+        "Vision with generated sound, its senses disturbed. A lost sense ends the trial at once.",
+    ),
+}
+"""Figure -> its title and what it shows."""
 
 
 def draw(study: Json, out: Path) -> list[Path]:

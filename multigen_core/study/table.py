@@ -8,6 +8,7 @@ from typing import Any
 from multigen_core.errors import UserError
 from multigen_core.evaluation.figures import LABELS
 from multigen_core.storage import replace_text
+from multigen_core.study.pictures import CAPTIONS
 
 __all__ = ["BEGIN", "END", "Table", "head", "results_text", "tables", "update_readme"]
 
@@ -17,14 +18,19 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 """Lines of the README between which the results stand."""
 
 
-def update_readme(path: Path, study: Json) -> None:
-    """Puts the results between the two marks. Raises UserError when the file does not have them."""
+def update_readme(path: Path, study: Json, figures: Sequence[Path] = ()) -> None:
+    """Puts the results between the two marks, links to the figures after them.
+
+    Raises UserError when the file does not have the marks.
+    """
     text = path.read_text()
     if BEGIN not in text or END not in text:
         raise UserError(f"{path} lacks the lines {BEGIN} and {END}: the results have no place")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
-    replace_text(path, f"{before}{BEGIN}\n{results_text(study)}\n{END}{after}")
+    shown = [f"![{': '.join(CAPTIONS[figure.stem])}]({figure.as_posix()})" for figure in figures]
+    text = "\n\n".join([results_text(study), *shown])
+    replace_text(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,10 @@ def test_the_readme_shows_the_result_and_keeps_the_rest(study: Study, tmp_path: 
     assert f"| all opaque | {found['ablations']['vision']['opaque']['nmae']:.2f} [" in text
     update_readme(readme, found)
     assert readme.read_text() == text
+    update_readme(readme, found, [Path("results/figures/figure4b.png")])
+    assert "lower is better" in readme.read_text()
+    assert "![Figure 4b: NMAE against training episodes" in readme.read_text()
+    assert "](results/figures/figure4b.png)\n" in readme.read_text()
 
 
 def test_a_readme_without_a_place_for_results_is_left_alone(tmp_path: Path) -> None:
