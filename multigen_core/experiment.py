@@ -325,7 +325,7 @@ class Evaluation:
     arm_latency_s: NotNegative
     bootstrap: Count
     videos: Annotated[int, Field(ge=0, strict=True)]
-    """Trials per ablation whose video is kept."""
+    """So many first trials per ablation keep their video; those that failed keep it too."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -12,10 +12,11 @@ from jaxtyping import UInt8
 
 from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.dataset.lerobot import Shard
+from multigen_core.evaluation.failures import failure
 from multigen_core.evaluation.figures import LABELS, overlay_strip, spectrogram
 from multigen_core.evaluation.page import data_uri, file_uri
 from multigen_core.evaluation.table import read_trials
-from multigen_core.evaluation.trials import VIDEOS
+from multigen_core.evaluation.trials import video_of
 from multigen_core.media import read_flac, read_masks, read_video, write_flac, write_video
 
 __all__ = [
@@ -77,6 +78,8 @@ class TrialExhibit:
     """A trial in the lab, with sound."""
 
     label: str
+    failure: str
+    """Why it failed, in words; empty when it did not."""
     address: str
     poster: str
     caption: str
@@ -170,7 +173,7 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
     rows = []
     for ablation, folder in folders.items():
         for trial in read_trials(folder):
-            video = folder / VIDEOS / f"trial-{trial.trial:03d}.mp4"
+            video = video_of(folder, trial.trial)
             if video.is_file():
                 rows.append((trial, ablation, video))
     return [
@@ -182,6 +185,7 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
                 f"Trial {trial.trial}, {trial.container.replace('_', ' ')}: asked for {trial.target_ml:.0f} ml, "
                 f"poured {trial.poured_ml:.0f} ml, spilled {trial.spilled_ml:.0f} ml, {trial.outcome.replace('_', ' ')}"
             ),
+            failure=(failure(trial) or "").replace("_", " "),
         )
         for trial, ablation, video in sorted(rows, key=lambda row: row[0].trial)
     ]

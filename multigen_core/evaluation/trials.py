@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multigen_core.compute import make_engine
+from multigen_core.evaluation.failures import failure
 from multigen_core.evaluation.nmae import summarise
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.recorded import recorded_trials
@@ -40,13 +41,14 @@ __all__ = [
     "poured",
     "run",
     "trial_row",
+    "video_of",
     "write_recording",
 ]
 
 AVERAGE_CAPACITY_ML = float(np.mean([cup.capacity_ml for cup in TRAINING_RECEIVERS]))
 """What the blind reference takes every cup for."""
 VIDEOS = "videos"
-"""Subfolder with ``trial-NNN.mp4`` of the first trials."""
+"""Subfolder with ``trial-NNN.mp4``; see :func:`video_of`."""
 _WATCHABLE_PX = 192
 """Videos are enlarged to at least this."""
 
@@ -91,20 +93,34 @@ def _carried_out(experiment: Experiment, inputs: "Inputs", out: Path, progress: 
             policy=inputs.one("policy"),
             episodes=experiment.episodes,
             evaluation=evaluation,
-            video=out / VIDEOS / f"trial-{trial:03d}.mp4" if trial < evaluation.videos else None,
+            video=video_of(out, trial) if trial < evaluation.videos else None,
         )
         for trial, task in enumerate(plan(experiment))
     ]
     pours = poured(jobs, experiment, progress)
     progress.say(_decision_times(pours))
-    return [trial_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
+    rows = [trial_row(job, result, ablation) for job, result in zip(jobs, pours, strict=True)]
+    if evaluation.lab not in REAL_TIME_LABS:
+        # Once more for their video: out of real time the same trial is the same pour.
+        failed = [
+            replace(job, video=video_of(out, job.trial))
+            for job, row in zip(jobs, rows, strict=True)
+            if failure(row) and job.video is None
+        ]
+        poured(failed, experiment, progress, "failed trials filmed")
+    return rows
 
 
-def poured(jobs: Sequence[Job], experiment: Experiment, progress: Progress) -> list[Pour]:
+def video_of(out: Path, trial: int) -> Path:
+    """Where the video of a trial is, if it has one: the first few have, and those that failed."""
+    return out / VIDEOS / f"trial-{trial:03d}.mp4"
+
+
+def poured(jobs: Sequence[Job], experiment: Experiment, progress: Progress, what: str = "trials") -> list[Pour]:
     """The trials, carried out where ``compute`` says; an arm that moves in real time gets the machine to itself."""
     name = "serial" if experiment.evaluation.lab in REAL_TIME_LABS else experiment.compute.engine
     engine = make_engine(name, experiment.compute.workers)
-    return engine.map(carry_out, jobs, progress, "trials")
+    return engine.map(carry_out, jobs, progress, what)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from multigen_core.evaluation import trials
+from multigen_core.evaluation.failures import failure
 from multigen_core.evaluation.parts import parts_of
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import read_trials
@@ -34,9 +35,16 @@ def params() -> Experiment:
 
 
 @pytest.fixture(scope="module")
-def evaluated(params: Experiment, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
-    policy = tmp_path_factory.mktemp("policy")
-    untrained().save(policy)
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("policy")
+    untrained().save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(
+    params: Experiment, policy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, object]]:
     out = tmp_path_factory.mktemp("evaluation")
     inputs = Inputs(root=out, folders={"policy": (policy,)}, partition="vision_audio")
     return out, trials.run(params, inputs, out, Silent())
@@ -59,13 +67,25 @@ def test_the_summary_is_that_of_the_rows(evaluated: tuple[Path, dict[str, object
 
 
 def test_the_first_trials_can_be_watched_and_heard(evaluated: tuple[Path, dict[str, object]]) -> None:
-    videos = list((evaluated[0] / "videos").iterdir())
-    assert [video.name for video in videos] == ["trial-000.mp4"]
-    info = probe(videos[0])
+    info = probe(trials.video_of(evaluated[0], 0))
     assert info.has_sound
     assert (info.width_px, info.height_px) == (192, 192)
     # The trial itself, then at most the time to tilt back and to let the last drops fall.
     assert 0.9 <= info.duration_s <= 1.0 + RETREAT_LIMIT_S + 2.1
+
+
+def test_every_trial_that_failed_can_be_watched_too(evaluated: tuple[Path, dict[str, object]]) -> None:
+    failed = {row.trial for row in read_trials(evaluated[0]) if failure(row)}
+    assert failed - {0}
+    videos = {path.name for path in (evaluated[0] / trials.VIDEOS).iterdir()}
+    assert videos == {trials.video_of(evaluated[0], trial).name for trial in failed | {0}}
+
+
+def test_the_same_trial_again_is_the_same_pour(params: Experiment, policy: Path) -> None:
+    task = plan(params)[0]
+    job = trials.Job(0, task, policy, params.episodes, params.evaluation, video=None)
+    first, second = trials.carry_out(job), trials.carry_out(job)
+    assert trials.trial_row(job, first, "vision_audio") == trials.trial_row(job, second, "vision_audio")
 
 
 def test_the_blind_reference_knows_the_training_cups_only() -> None:
