@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from multigen_core.study.pictures import figures_in
 from multigen_core.study.table import BEGIN, END, results_text
 from tests.skeleton import AFTER_A_DEMO, README, REPOSITORY, commands, environment, lay_out
 
@@ -50,4 +51,8 @@ def test_a_link_leads_somewhere(link: str) -> None:
 def test_the_studys_tables_are_those_of_its_result() -> None:
     result = REPOSITORY / "results/study.json"
     shown = README.split(BEGIN)[1].split(END)[0].strip()
-    assert shown == (results_text(json.loads(result.read_text())) if result.is_file() else "Not run yet.")
+    if not result.is_file():
+        assert shown == "Not run yet."
+        return
+    figures = [figure.relative_to(REPOSITORY) for figure in figures_in(result.parent / "figures")]
+    assert shown == results_text(json.loads(result.read_text()), figures)

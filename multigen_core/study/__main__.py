@@ -129,14 +129,13 @@ def _lab_runs(path: Path, git_commit: str) -> int:
 
 
 def _write_table(out: Path) -> None:
-    from multigen_core.study.pictures import CAPTIONS
+    from multigen_core.study.pictures import figures_in
     from multigen_core.study.table import update_readme
 
     path = out / RESULT
     if not path.is_file():
         raise ConfigError(f"{path} does not exist: run `make study` first")
-    figures = [figure for name in CAPTIONS if (figure := out / FIGURES / f"{name}.png").is_file()]
-    update_readme(Path("README.md"), json.loads(path.read_text()), figures)
+    update_readme(Path("README.md"), json.loads(path.read_text()), figures_in(out / FIGURES))
     print(f"README.md shows {path}")
 
 

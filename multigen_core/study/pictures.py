@@ -6,7 +6,7 @@ from typing import Any
 from multigen_core.evaluation.figures import condition_bars, container_bars, episodes_curve
 from multigen_core.evaluation.statistics import Interval
 
-__all__ = ["CAPTIONS", "draw"]
+__all__ = ["CAPTIONS", "draw", "figures_in"]
 
 Json = dict[str, Any]
 
@@ -55,6 +55,11 @@ def draw(study: Json, out: Path) -> list[Path]:
         path.write_bytes(png)
         paths.append(path)
     return paths
+
+
+def figures_in(folder: Path) -> list[Path]:
+    """Those that were drawn there, in order."""
+    return [path for name in CAPTIONS if (path := folder / f"{name}.png").is_file()]
 
 
 def _interval(row: Json) -> Interval:

@@ -1,6 +1,6 @@
 """The README's results, written from ``results/study.json``: nobody types a figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,7 @@ def update_readme(path: Path, study: Json, figures: Sequence[Path] = ()) -> None
         raise UserError(f"{path} lacks the lines {BEGIN} and {END}: the results have no place")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
-    shown = [f"![{': '.join(CAPTIONS[figure.stem])}]({figure.as_posix()})" for figure in figures]
-    text = "\n\n".join([results_text(study), *shown])
-    replace_text(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
+    replace_text(path, f"{before}{BEGIN}\n{results_text(study, figures)}\n{END}{after}")
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,10 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def results_text(study: Json) -> str:
+def results_text(study: Json, figures: Sequence[Path] = ()) -> str:
     """Everything in Markdown."""
-    return "\n\n".join([head(study), *(_markdown(table) for table in tables(study))])
+    shown = (f"![{': '.join(CAPTIONS[figure.stem])}]({figure.as_posix()})" for figure in figures)
+    return "\n\n".join([head(study), *(_markdown(table) for table in tables(study)), *shown])
 
 
 def tables(study: Json) -> list[Table]:
@@ -75,7 +74,7 @@ def _cups(study: Json) -> Table:
             _signed(gains[name]),
             _paper(study, name),
         )
-        for name, row in vision["by_container"].items()
+        for name, row in sorted(vision["by_container"].items(), key=lambda item: not item[1]["opaque"])
     ]
     rows += [
         (
@@ -92,14 +91,14 @@ def _cups(study: Json) -> Table:
 
 def _policies(study: Json) -> Table:
     rows = []
-    for name, row in study["ablations"].items():
+    for name, row in _in_order(study["ablations"], LABELS):
         rows.append((LABELS.get(name, name), row))
     for name, row in study["families"].items():
         family, ablation = name.split(" ")
         rows.append((f"{LABELS.get(ablation, ablation)}, {family.replace('_', ' ')}", row))
     if "blind" in study:
         rows.append((LABELS["blind"], study["blind"]))
-    for name, row in study["listening"].items():
+    for name, row in _in_order(study["listening"], _HEARS):
         rows.append((f"{LABELS['vision_audio']}, hears {_HEARS[name]}", row))
     cells = [
         (label, _figure(_of(row, "opaque")), _figure(_of(row, "clear")), _figure(row), str(row["trials"]))
@@ -113,6 +112,11 @@ _HEARS = {
     "pour_muted": "the room alone",
     "another_trials_sound": "another trial",
 }
+
+
+def _in_order(rows: Json, order: Mapping[str, str]) -> list[tuple[str, Json]]:
+    """As people are told of them; the file has its keys by the alphabet."""
+    return sorted(rows.items(), key=lambda item: list(order).index(item[0]))
 
 
 def _targets(study: Json) -> Table:
