@@ -26,6 +26,7 @@ __all__ = [
     "TrialExhibit",
     "clip_exhibits",
     "dubbed_exhibits",
+    "poster",
     "sound_exhibits",
     "trial_exhibits",
 ]
@@ -107,7 +108,7 @@ def _clip(row: Any, usable: bool, clips: Path, masks: Path) -> ClipExhibit:
         strip=data_uri(strip, ".png"),
         spectrogram=data_uri(spectrogram(sound, heard_s=(row.onset_s, row.offset_s)), ".png"),
         video=file_uri(video),
-        poster=_poster(frames),
+        poster=poster(frames),
         caption=(
             f"{row.duration_s:.1f} s from second {row.start_s:.1f}, "
             f"pour from {row.onset_s:.1f} to {row.offset_s:.1f} s, "
@@ -139,7 +140,7 @@ def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:
         exhibits.append(
             DubbedExhibit(
                 video=file_uri(video),
-                poster=_poster(list(episode.rgb)),
+                poster=poster(list(episode.rgb)),
                 spectrogram=data_uri(spectrogram(soundtrack.waveform), ".png"),
                 sound=file_uri(sound),
                 caption=(
@@ -180,7 +181,7 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
         TrialExhibit(
             label=LABELS.get(ablation, ablation),
             address=file_uri(video),
-            poster=_poster(list(read_video(video))),
+            poster=poster(list(read_video(video))),
             caption=(
                 f"Trial {trial.trial}, {trial.container.replace('_', ' ')}: asked for {trial.target_ml:.0f} ml, "
                 f"poured {trial.poured_ml:.0f} ml, spilled {trial.spilled_ml:.0f} ml, {trial.outcome.replace('_', ' ')}"
@@ -191,6 +192,6 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
     ]
 
 
-def _poster(frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> str:
+def poster(frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> str:
     """The middle frame."""
     return data_uri(overlay_strip([frames[len(frames) // 2]]), ".png")

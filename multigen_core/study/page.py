@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multigen_core.evaluation.exhibits import poster
 from multigen_core.evaluation.page import file_uri, render
+from multigen_core.media import read_video
 from multigen_core.study.pictures import CAPTIONS
 from multigen_core.study.table import head, tables
 
@@ -18,6 +20,7 @@ class _Shown:
     title: str
     caption: str
     address: str
+    poster: str = ""
 
 
 def write_page(study: dict[str, Any], figures: Sequence[Path], why: Path, page: Path) -> None:
@@ -29,9 +32,22 @@ def write_page(study: dict[str, Any], figures: Sequence[Path], why: Path, page: 
         "tables": tables(study),
         "pictures": pictures,
         "strips": [_named(path) for path in sorted((why / "strips").glob("*.png"))],
-        "failures": [_named(path) for path in sorted((why / "failures").glob("*.mp4"))],
+        "failures": [_failure(path) for path in sorted((why / "failures").glob("*.mp4"))],
     }
     page.write_text(render(values, "study.html"))
+
+
+def _failure(path: Path) -> _Shown:
+    """From the name that ``explain`` gave it: reason, training, trial."""
+    reason, rest = path.stem.split("-", 1)
+    training, trial = rest.rsplit("-trial-", 1)
+    return _Shown(
+        name=path.stem,
+        title=reason.replace("_", " "),
+        caption=f"{training}, trial {int(trial)}",
+        address=file_uri(path),
+        poster=poster(list(read_video(path))),
+    )
 
 
 def _named(path: Path) -> _Shown:

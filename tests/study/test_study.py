@@ -11,6 +11,7 @@ import pytest
 
 from multigen_core.dataset.lerobot import write_shard
 from multigen_core.errors import MissingInput, UserError
+from multigen_core.evaluation.failures import failure
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import Job
@@ -19,6 +20,8 @@ from multigen_core.progress import Silent
 from multigen_core.records import Trial
 from multigen_core.storage import output_folder
 from multigen_core.study.carry_out import Study
+from multigen_core.study.explain import explain
+from multigen_core.study.page import write_page
 from multigen_core.study.pictures import draw
 from multigen_core.study.protocol import Protocol
 from multigen_core.study.result import block, difference, result
@@ -205,3 +208,18 @@ def test_a_readme_without_a_place_for_results_is_left_alone(tmp_path: Path) -> N
     with pytest.raises(UserError, match="have no place"):
         update_readme(tmp_path / "README.md", HEAD)
     assert (tmp_path / "README.md").read_text() == "nothing here\n"
+
+
+def test_the_page_shows_every_failure_with_its_reason(study: Study, tmp_path: Path) -> None:
+    chosen = [series for series in phases(PROTOCOL)[0].series if series.training.seed == 0]
+    why = explain(study, chosen)
+    reasons = [failure(trial) for series in chosen for trial in read_trials(study.series_folder(series))]
+    failed = sum(reason is not None for reason in reasons)
+    assert failed == len(list((why / "failures").glob("*.mp4"))) > 0
+    page, found = tmp_path / "index.html", HEAD | result(study, PROTOCOL, BOOTSTRAP)
+    write_page(found, draw(found, tmp_path), why, page)
+    text = page.read_text()
+    assert text.count("<video") == text.count('poster="data:image/png') == failed
+    for reason in filter(None, reasons):
+        assert f"<b>{reason.replace('_', ' ')}</b><br>" in text
+    assert "vision-diffusion-all-seed0, trial 0" in text
