@@ -193,5 +193,5 @@ def trial_exhibits(folders: Mapping[str, Path]) -> list[TrialExhibit]:
 
 
 def poster(frames: Sequence[UInt8[np.ndarray, "H W 3"]]) -> str:
-    """The middle frame."""
+    """The middle frame as a ``data:`` address."""
     return data_uri(overlay_strip([frames[len(frames) // 2]]), ".png")
