@@ -176,14 +176,7 @@ def _poses() -> list[Float[np.ndarray, "4 4"]]:
 def _drawing(experiment: Experiment) -> tuple[float, float]:
     """Milliseconds for a picture and for both masks, while the liquid flows."""
     config = experiment.episodes
-    world = PouringWorld(
-        draw_setup(experiment.seed, TRAINING_RANGES),
-        image_px=config.image_px,
-        rate_hz=config.rate_hz,
-        particle_ml=config.particle_ml,
-        timestep_s=config.timestep_s,
-        solver_iterations=config.solver_iterations,
-    )
+    world = PouringWorld(draw_setup(experiment.seed, TRAINING_RANGES), config)
     for _ in range(20):
         world.step(np.array([0.0, 0.0, 0.4]))
     return _median_ms(world.rgb), _median_ms(world.masks)

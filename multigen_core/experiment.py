@@ -271,6 +271,8 @@ class Episodes:
     particle_ml: Positive
     timestep_s: Positive
     solver_iterations: Count
+    servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]
+    """The arm's joints are where they should have been so long ago, at any steady speed."""
     max_duration_s: Positive
 
 

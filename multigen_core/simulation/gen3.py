@@ -19,6 +19,7 @@ __all__ = [
     "JOINTS",
     "JOINT_NAMES",
     "JOINT_SPEED_RAD_S",
+    "SERVO_LAG_S",
     "STROKE_M",
     "TOOL_BODY",
     "TOOL_OFFSET_M",
@@ -157,9 +158,9 @@ HOME_RAD: Float[np.ndarray, "7"] = np.radians([0.0, 15.0, 180.0, -130.0, 0.0, 55
 
 GRIPPER = Link("gripper", 0.90, (0.0, 0.0, 0.055), (0.0016, 0.0016, 0.0007))
 
-# Stiff enough for a lag of some hundredths of a second, soft enough for 2 ms steps.
+SERVO_LAG_S = 0.035
 _STIFFNESS_NM_PER_RAD_PER_NM = 40.0
-_DAMPING_S = 0.035
+"""Soft enough for 2 ms steps."""
 _ARMATURE_KG_M2 = 0.1
 _DARK: Rgb = (0.13, 0.13, 0.14)
 
@@ -171,11 +172,14 @@ def gen3_model() -> mujoco.MjModel:
     return spec.compile()
 
 
-def add_gen3(spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float) -> mujoco.MjsBody:
+def add_gen3(
+    spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float, servo_lag_s: float = SERVO_LAG_S
+) -> mujoco.MjsBody:
     """Stands the arm at the origin; returns the tool body, where a held thing is attached.
 
     The gripper's fingers stand ``grip_width_m`` apart along the tool's x; its z points out of the hand. Position
-    servos with the joints' torque limits bear the names of the joints; gravity is compensated, as by the real arm.
+    servos with the joints' torque limits bear the names of the joints; at a steady speed they are ``servo_lag_s``
+    behind their command. Gravity is compensated, as by the real arm.
     """
     spec.compiler.degree = False
     spec.option.timestep = 0.002
@@ -187,7 +191,7 @@ def add_gen3(spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float) -> mujoco.
     for number, joint in enumerate(JOINTS):
         body = body.add_body(name=joint.link.name, pos=joint.position_m, quat=_about_x(joint.roll_rad))
         _set_inertia(body, joint.link)
-        _add_joint(spec, body, joint)
+        _add_joint(spec, body, joint, servo_lag_s)
         end = JOINTS[number + 1].position_m if number + 1 < len(JOINTS) else FLANGE_POSITION_M
         _draw_link(body, joint, end, color)
     flange = body.add_body(name=FLANGE_BODY, pos=FLANGE_POSITION_M, quat=_about_x(FLANGE_ROLL_RAD))
@@ -196,13 +200,13 @@ def add_gen3(spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float) -> mujoco.
     return flange.add_body(name=TOOL_BODY, pos=(0.0, 0.0, TOOL_OFFSET_M))
 
 
-def _add_joint(spec: mujoco.MjSpec, body: mujoco.MjsBody, joint: Joint) -> None:
+def _add_joint(spec: mujoco.MjSpec, body: mujoco.MjsBody, joint: Joint, lag_s: float) -> None:
     hinge = body.add_joint(name=joint.name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0.0, 0.0, 1.0))
     hinge.armature = _ARMATURE_KG_M2
     hinge.limited = mujoco.mjtLimited.mjLIMITED_FALSE
     servo = spec.add_actuator(name=joint.name, target=joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     stiffness = _STIFFNESS_NM_PER_RAD_PER_NM * joint.torque_nm
-    servo.set_to_position(kp=stiffness, kv=_DAMPING_S * stiffness)
+    servo.set_to_position(kp=stiffness, kv=lag_s * stiffness)
     servo.forcerange = (-joint.torque_nm, joint.torque_nm)
     servo.forcelimited = mujoco.mjtLimited.mjLIMITED_TRUE
     if joint.limit_rad is not None:

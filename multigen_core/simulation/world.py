@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from multigen_core.experiment import Episodes
 from multigen_core.simulation.arm_motion import TICK_S, ArmMotion, LipPose, Workspace
 from multigen_core.simulation.clearance import Clearance
 from multigen_core.simulation.liquid import ParticleLiquid, Pour
@@ -87,25 +88,16 @@ def start_lip_pose(setup: PourSetup) -> LipPose:
 
 
 class PouringWorld:
-    """One pour. ``particle_ml``, ``timestep_s`` and ``solver_iterations`` are those of the particle liquid.
+    """One pour, with the arm, the liquid and the pictures of ``config``.
 
     Raises UserError when the pour is impossible or the arm cannot hold its start.
     """
 
-    def __init__(
-        self,
-        setup: PourSetup,
-        *,
-        image_px: int,
-        rate_hz: float,
-        particle_ml: float,
-        timestep_s: float,
-        solver_iterations: int,
-    ) -> None:
+    def __init__(self, setup: PourSetup, config: Episodes) -> None:
         setup.require_possible()
         self.setup = setup
-        self.step_s = 1.0 / rate_hz
-        self._model = build_scene(setup)
+        self.step_s = 1.0 / config.rate_hz
+        self._model = build_scene(setup, servo_lag_s=config.servo_lag_s)
         self._data = mujoco.MjData(self._model)
         start = start_lip_pose(setup)
         self.start_tilt_rad = start.tilt_rad
@@ -121,9 +113,12 @@ class PouringWorld:
             seed=setup.seed,
         )
         self._liquid = ParticleLiquid(
-            pour, particle_ml=particle_ml, timestep_s=timestep_s, iterations=solver_iterations
+            pour,
+            particle_ml=config.particle_ml,
+            timestep_s=config.timestep_s,
+            iterations=config.solver_iterations,
         )
-        self._image_px = image_px
+        self._image_px = config.image_px
         self._renderer: SceneRenderer | None = None
         self._mesh: LiquidMesh | None = None
         self._has_tilted = False

@@ -31,6 +31,7 @@ COARSE = Episodes(
     particle_ml=2.0,
     timestep_s=0.005,
     solver_iterations=2,
+    servo_lag_s=0.035,
     max_duration_s=12.0,
 )
 
@@ -46,7 +47,7 @@ def episode(setup: PourSetup) -> Episode:
 
 
 def world_of(setup: PourSetup) -> PouringWorld:
-    return PouringWorld(setup, image_px=32, rate_hz=10.0, particle_ml=2.0, timestep_s=0.005, solver_iterations=2)
+    return PouringWorld(setup, COARSE)
 
 
 def test_the_liquid_of_a_world_is_conserved_and_its_level_follows(setup: PourSetup) -> None:
@@ -70,7 +71,8 @@ def test_a_world_at_rest_spills_nothing_and_is_not_finished(setup: PourSetup) ->
 
 
 def test_the_stream_is_seen_from_lip_to_rim_while_it_pours_and_only_then(setup: PourSetup) -> None:
-    world = PouringWorld(setup, image_px=96, rate_hz=10.0, particle_ml=0.5, timestep_s=0.004, solver_iterations=3)
+    fine = replace(COARSE, image_px=96, particle_ml=0.5, timestep_s=0.004, solver_iterations=3)
+    world = PouringWorld(setup, fine)
     seen = {True: 0, False: 0}
     for _ in range(45):
         state = world.step(np.array([0.0, 0.0, 0.4]))
