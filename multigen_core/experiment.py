@@ -273,6 +273,8 @@ class Episodes:
     solver_iterations: Count
     servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]
     """The arm's joints are where they should have been so long ago, at any steady speed."""
+    arm_meshes: str
+    """Folder of the arm's meshes, as MuJoCo Menagerie has them; empty: it is drawn of tubes."""
     max_duration_s: Positive
 
 

@@ -5,6 +5,7 @@ The coupling is one-way: the arm moves the pitcher, the pitcher moves the liquid
 
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -97,7 +98,9 @@ class PouringWorld:
         setup.require_possible()
         self.setup = setup
         self.step_s = 1.0 / config.rate_hz
-        self._model = build_scene(setup, servo_lag_s=config.servo_lag_s)
+        self._model = build_scene(
+            setup, servo_lag_s=config.servo_lag_s, arm_meshes=Path(config.arm_meshes) if config.arm_meshes else None
+        )
         self._data = mujoco.MjData(self._model)
         start = start_lip_pose(setup)
         self.start_tilt_rad = start.tilt_rad

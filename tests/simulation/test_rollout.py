@@ -32,6 +32,7 @@ COARSE = Episodes(
     timestep_s=0.005,
     solver_iterations=2,
     servo_lag_s=0.035,
+    arm_meshes="",
     max_duration_s=12.0,
 )
 
