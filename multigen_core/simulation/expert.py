@@ -124,6 +124,11 @@ class Expert:
         return action + self._drift
 
     @property
+    def retreating(self) -> bool:
+        """It has poured what it wanted to; before, the pitcher may be upright in a pause."""
+        return self._phase == "retreat"
+
+    @property
     def _goal_ml(self) -> float:
         return self._share * self._setup.goal_ml
 

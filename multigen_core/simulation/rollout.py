@@ -52,7 +52,7 @@ def roll_out(setup: PourSetup, config: Episodes, *, episode_id: str | None = Non
     expert = Expert(setup, style, step_s=world.step_s, rng=noise_rng)
     recorder = _Recorder()
     for _ in range(round(config.max_duration_s * config.rate_hz) - 1):
-        if world.finished:
+        if world.finished and expert.retreating:
             break
         action = expert.act(world.state)
         recorder.add(world, action)
