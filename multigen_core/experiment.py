@@ -293,6 +293,9 @@ class Policy:
     ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
     family: FamilyName
     """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``sampling_noise`` are the first's."""
+    image_encoder: Literal["pocket", "resnet18", "vit"]
+    sound_encoder: Literal["pocket", "ast"]
+    """All but the pocket ones have the published size and need a GPU."""
     steps: Count
     batch: Count
     learning_rate: Positive
