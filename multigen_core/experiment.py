@@ -271,6 +271,8 @@ class Episodes:
     particle_ml: Positive
     timestep_s: Positive
     solver_iterations: Count
+    stalls: Share
+    """Of the pours in which the arm once stands still with the pitcher tilted."""
     servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]
     """The arm's joints are where they should have been so long ago, at any steady speed."""
     arm_meshes: str
