@@ -215,6 +215,8 @@ class MMAudio:
     warm_up_steps: Annotated[int, Field(ge=0, strict=True)]
     frozen_steps: Annotated[int, Field(ge=0, strict=True)]
     """At first only the layers that read the masks learn."""
+    lora_rank: Annotated[int, Field(ge=0, strict=True)]
+    """Of what MMAudio's linear layers learn; 0: all of its weights learn."""
     checkpoint_steps: Count
     precision: Precision
     ema: Fraction
