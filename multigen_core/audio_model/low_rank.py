@@ -1,6 +1,6 @@
 """Low-rank adaptation of a network's linear layers: W + U D with W held, U (out, rank) and D (rank, in) learned.
 
-Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021), arXiv 2106.09685, section 4.1, with alpha = rank.
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021), arXiv 2106.09685, section 4.1, alpha = rank.
 U begins at zero: at first the network is the one that is adapted.
 """
 
