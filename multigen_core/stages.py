@@ -1,5 +1,6 @@
 """The table of stages: what each reads, runs and writes. Dagster, DVC and the command line all follow it."""
 
+import hashlib
 import importlib
 import json
 import time
@@ -14,8 +15,19 @@ from multigen_core.progress import Progress
 from multigen_core.records import Summary
 from multigen_core.storage import SUMMARY, finished, output_folder, replace_text, write_json
 
-__all__ = ["JOURNAL", "STAGES", "Inputs", "Stage", "execute", "output_of", "partitions_of", "stage_named"]
+__all__ = [
+    "JOURNAL",
+    "STAGES",
+    "Inputs",
+    "Stage",
+    "code_version",
+    "execute",
+    "output_of",
+    "partitions_of",
+    "stage_named",
+]
 
+CODE = Path(__file__).parent
 JOURNAL = Path(".multigen/journal")
 """Wall time of each stage and where it was recorded; beside the outputs, since their bytes must not depend on it."""
 
@@ -221,6 +233,17 @@ def gather_inputs(stage: Stage, experiment: Experiment, partition: str | None, r
                 raise MissingInput(f"stage {stage.name!r} needs the output of {name!r}: run `{call}` first")
         folders[name] = tuple(root / output_of(upstream, key) for key in keys)
     return Inputs(root=root, folders=folders, partition=partition)
+
+
+def code_version(stage: Stage) -> str:
+    """A digest of the code that decides the stage's output."""
+    digest = hashlib.sha256()
+    for name in stage.code:
+        place = CODE / name
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.relative_to(CODE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def execute(

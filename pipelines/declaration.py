@@ -1,15 +1,12 @@
 """Turns a row of the stage table into a Dagster asset, so that both always say the same."""
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-import multigen_core
-from multigen_core.stages import Stage, stage_named
+from multigen_core.stages import Stage, code_version, stage_named
 from pipelines import checks
 from pipelines.automation import WHEN_DATA_CHANGED, fresh_enough
 from pipelines.partitions import partitions_def_of, upstream_of
@@ -19,14 +16,12 @@ from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 from pipelines.step import run_stage
 
-__all__ = ["CORES", "GPU", "code_version", "group_of", "stage_asset"]
+__all__ = ["CORES", "GPU", "group_of", "stage_asset"]
 
 GPU = "gpu"
 """Pool of the steps that use a graphics card where there is one: learning, generating, rendering."""
 CORES = "cores"
 """Pool of the steps that spread their items over all cores of the machine by themselves."""
-
-CODE = Path(multigen_core.__file__).parent
 
 
 def stage_asset(
@@ -70,14 +65,3 @@ def stage_asset(
 def group_of(stage: Stage) -> str:
     """The folder of ``multigen_core`` that holds the stage."""
     return stage.run.split(".")[1]
-
-
-def code_version(stage: Stage) -> str:
-    """A digest of the code that decides the stage's output."""
-    digest = hashlib.sha256()
-    for name in stage.code:
-        place = CODE / name
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.relative_to(CODE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -16,8 +16,7 @@ from multigen_core.errors import ConfigError, MissingInput, UserError
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.progress import Progress
 from multigen_core.records import Trial
-from multigen_core.stages import Inputs, output_of, stage_named
-from pipelines.declaration import code_version
+from multigen_core.stages import Inputs, code_version, output_of, stage_named
 from pipelines.project import STATE
 from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at, weights_of
 from pipelines.resources.dvc import Dvc

@@ -8,8 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from multigen_core.params import load
-from multigen_core.stages import STAGES, Stage, output_of, partitions_of, stage_named
-from pipelines.declaration import code_version, group_of
+from multigen_core.stages import STAGES, Stage, code_version, output_of, partitions_of, stage_named
+from pipelines.declaration import group_of
 from pipelines.definitions import ASSETS, defs
 
 # Dagster warns of a parameter that it passes to its own sensors by itself.
@@ -113,7 +113,7 @@ def test_code_version_follows_the_code(tmp_path: Path, monkeypatch: pytest.Monke
         module = tmp_path / name if name.endswith(".py") else tmp_path / name / "module.py"
         module.parent.mkdir(exist_ok=True)
         module.write_text("A = 1")
-    monkeypatch.setattr("pipelines.declaration.CODE", tmp_path)
+    monkeypatch.setattr("multigen_core.stages.CODE", tmp_path)
     before = code_version(stage)
     (tmp_path / "other" / "module.py").write_text("A = 2")
     (tmp_path / stage.code[0] / "__pycache__").mkdir()

@@ -1,7 +1,7 @@
 """Makes what is missing of the study: every training and every series of trials is a folder, whole or not there.
 
-A folder is kept as long as what it was made from (``recipe.json``) is still what would be made; the others are made
-anew. Stopped at any moment, the study goes on where it was.
+A folder is kept as long as what it was made from (``recipe.json``: parameters, data, code) is still what would be
+taken; the others are made anew. Stopped at any moment, the study goes on where it was.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from multigen_core.evaluation.trials import Job, poured, trial_row
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.policy.train import ABLATIONS, CURVE, train
 from multigen_core.progress import Progress, TerminalProgress
-from multigen_core.stages import output_of, stage_named
+from multigen_core.stages import code_version, output_of, stage_named
 from multigen_core.storage import MANIFEST, file_sha256, finished, output_folder, replace_text, write_json
 from multigen_core.study.units import Phase, Series, Training
 
@@ -126,6 +126,7 @@ class Study:
             "evaluation": {key: evaluation[key] for key in sorted(set(evaluation) - {"trials", "bootstrap", "videos"})},
             "episodes": dataclasses.asdict(self.experiment.episodes) | {"shards": None, "per_shard": None},
             "training": self._training_recipe(series.training),
+            "code": code_version(stage_named("evaluation")),
         }
         return self.series_folder(series), _plain(recipe)
 
@@ -135,6 +136,7 @@ class Study:
             {
                 "training": dataclasses.asdict(training),
                 "seed": self.experiment.seed,
+                "code": code_version(stage_named("policy")),
                 "policy": dataclasses.asdict(self._policy_params(training)) | {"ablations": None},
                 "shards": [file_sha256(shard / MANIFEST) for shard in shards],
             }

@@ -19,6 +19,7 @@ from multigen_core.experiment import Experiment
 from multigen_core.progress import Silent
 from multigen_core.records import Trial
 from multigen_core.storage import output_folder
+from multigen_core.study import carry_out
 from multigen_core.study.carry_out import Study
 from multigen_core.study.explain import explain
 from multigen_core.study.page import write_page
@@ -103,6 +104,15 @@ def test_what_is_there_is_kept_and_what_changed_is_made_anew(study: Study, param
     assert "vision" not in result(study, PROTOCOL, BOOTSTRAP)["ablations"]
     study.make(phases(PROTOCOL)[:1])
     assert "vision" in result(study, PROTOCOL, BOOTSTRAP)["ablations"]
+
+
+def test_what_other_code_made_is_not_taken(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = phases(PROTOCOL)[0].series[0]
+    assert study.has(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(carry_out, "code_version", lambda stage: f"another {stage.name}")
+        assert not study.has(one)
+    assert study.has(one)
 
 
 def test_a_study_that_is_stopped_keeps_the_series_before(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
