@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.skeleton import REPOSITORY
+from tests.skeleton import REPOSITORY, environment
 
 INFRA = REPOSITORY / "infra"
 COMPOSE = INFRA / "compose.yaml"
@@ -98,6 +98,16 @@ def test_scripts_parse(name: str) -> None:
     shell = "bash" if "bash" in (INFRA / name).read_text().splitlines()[0] else "sh"
     assert subprocess.run([shell, "-n", str(INFRA / name)], check=False).returncode == 0
     assert (INFRA / name).stat().st_mode & 0o111
+
+
+def test_the_entry_writes_dagsters_settings_and_becomes_the_command(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_bytes((REPOSITORY / "dagster.yaml").read_bytes())
+    command = ["sh", str(INFRA / "entrypoint.sh"), "sh", "-c", "echo $$; exit 7"]
+    variables = environment(tmp_path) | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as call:
+        said, _ = call.communicate(timeout=120)
+    assert call.returncode == 7 and int(said) == call.pid, "the command gets the signals that the container gets"
+    assert parsed(tmp_path / ".multigen/dagster/dagster.yaml") == parsed(REPOSITORY / "dagster.yaml")
 
 
 def test_the_chart_gets_no_password_and_no_root() -> None:

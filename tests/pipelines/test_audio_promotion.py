@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,16 +16,23 @@ from multigen_core.dub.audiovisual import run as dub
 from multigen_core.dub.noise_augmented import run as noise
 from multigen_core.errors import MissingInput, UserError
 from multigen_core.experiment import Experiment
+from multigen_core.params import load
 from multigen_core.progress import Silent
 from multigen_core.stages import Inputs, output_of, stage_named
 from pipelines import promotion
+from pipelines.__main__ import main
+from pipelines.assets.champions import audio_champion
 from pipelines.contests import AudioContest
+from pipelines.jobs import roll_back_champion
 from pipelines.registry import AUDIO, CHAMPION, POLICY, PREVIOUS, version_at
+from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
+from pipelines.step import DATA_VERSION
 from tests.audio_model.test_probe import model_of
-from tests.pipelines.contenders import judge, judge_audio, train, train_audio
+from tests.pipelines.contenders import judge, judge_audio, train, train_audio, write_scores_off_by
 from tests.pours import made_up_episode
+from tests.skeleton import REPOSITORY
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("served")]
 
@@ -53,6 +61,69 @@ def test_challenger_champion_previous_and_back(tracking: Mlflow, tmp_path: Path,
     assert back == ("4", "2") and alias(tracking, AUDIO, CHAMPION) == "2"
     again = judge_audio(tracking, tmp_path, experiment, error=0.1)
     assert not again.promoted and "was rolled back on" in again.reasons[0]
+
+
+def materialized(root: Path, tracking: Mlflow) -> dg.ExecuteInProcessResult:
+    """The asset in a real Dagster run."""
+    resources = {"compute": Compute(root=str(root)), "dvc": Dvc(root=str(root)), "mlflow": tracking}
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize([audio_champion], instance=instance, resources=resources)
+
+
+def test_the_asset_moves_the_alias_and_a_refusal_is_a_warning(
+    tracking: Mlflow, tmp_path: Path, experiment: Experiment
+) -> None:
+    (tmp_path / "params.yaml").write_bytes((REPOSITORY / "experiments" / "tiny.yaml").read_bytes())
+    verdicts = []
+    for md5, error in (("first", 0.2), ("worse", 0.3)):
+        train_audio(tracking, tmp_path, experiment, md5)
+        write_scores_off_by(tmp_path, error)
+        result = materialized(tmp_path, tracking)
+        assert result.success
+        (check,) = result.get_asset_check_evaluations()
+        verdicts.append((check.passed, check.blocking, check.severity.value))
+        (event,) = result.asset_materializations_for_node("audio_champion")
+        assert event.tags is not None and event.tags[DATA_VERSION] == "1"
+    assert verdicts == [(True, True, "WARN"), (False, True, "WARN")]
+    assert alias(tracking, AUDIO, CHAMPION) == "1"
+    notes = json.loads((tmp_path / ".multigen/journal/audio_champion.json").read_text())
+    assert notes["champion"] == "1" and notes["challenger"] == "2" and not notes["promoted"]
+    contest = AudioContest(load(tmp_path / "params.yaml"), tmp_path, Dvc(root=str(tmp_path)))
+    assert notes["evidence"] == contest.evidence(), "nothing to judge again until something changes"
+
+
+def test_the_job_takes_a_promotion_back(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:
+    for md5, error in (("first", 0.3), ("second", 0.1)):
+        train_audio(tracking, tmp_path, experiment, md5)
+        assert judge_audio(tracking, tmp_path, experiment, error=error).promoted
+    result = roll_back_champion.execute_in_process(
+        run_config={"ops": {"restore_previous": {"config": {"reason": "hisses", "model": AUDIO}}}},
+        resources={"compute": Compute(root=str(tmp_path)), "mlflow": tracking},
+    )
+    assert result.success and alias(tracking, AUDIO, CHAMPION) == "1"
+    (event,) = result.filter_events(lambda event: event.is_step_materialization)
+    assert event.asset_key == dg.AssetKey("audio_champion")
+    assert event.step_materialization_data.materialization.tags == {DATA_VERSION: "1"}
+
+
+def test_the_command_takes_a_promotion_back(
+    tracking: Mlflow,
+    tmp_path: Path,
+    experiment: Experiment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for md5, error in (("first", 0.3), ("second", 0.1)):
+        train_audio(tracking, tmp_path, experiment, md5)
+        judge_audio(tracking, tmp_path, experiment, error=error)
+    (tmp_path / "params.yaml").write_bytes((REPOSITORY / "experiments" / "tiny.yaml").read_bytes())
+    for name in ("MULTIGEN_ROOT", "DAGSTER_HOME"):  # the command sets both
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main(["rollback", "--model", AUDIO, "--reason", "hisses"]) == 0
+    assert "champion is version 1 again; version 2 was withdrawn" in capsys.readouterr().out
+    assert main(["rollback", "--reason", "hisses"]) == 2
+    assert f"{POLICY} has no version 'previous'" in capsys.readouterr().err
 
 
 def test_the_two_contests_do_not_touch_each_other(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:

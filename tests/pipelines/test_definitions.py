@@ -59,3 +59,12 @@ def test_every_law_and_both_gates_are_blocking_checks() -> None:
     gates = {(asset, "surely_better") for asset in CHAMPIONS}
     assert {(spec.asset_key.to_user_string(), spec.name) for spec in specs} == laws | gates
     assert all(spec.blocking for spec in specs)
+
+
+def test_every_asset_says_what_it_is() -> None:
+    """In words, whose it is, with what it was made, how many may run at once; and what each check means."""
+    for asset in ASSETS:
+        (node,) = asset.specs
+        assert node.description and node.owners and node.kinds and node.group_name != "default", node.key
+        assert asset.op.pool, node.key
+        assert all(check.description for check in asset.check_specs), node.key
