@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -185,17 +185,13 @@ class AudioContest(Contest):
         return Unit("audio_report", None)
 
     def measured_with(self) -> set[str]:
-        """Of every shard's sound that the report read too, for they may be older than the model it names."""
-        report, models = self.dvc.read("audio_report", None), set()
-        if not report:
+        """Of the shards' sounds too, which may be an earlier model's; ``unknown`` if the report is not of these."""
+        if not self.dvc.read("audio_report", None):
             return set()
         model = self._place(self.trained).as_posix()
-        for shard in self.experiment.episodes.shards:
-            heard = Unit("audiovisual", shard)
-            now = self.dvc.recorded(*astuple(heard))
-            same = report.get(self._place(heard).as_posix()) == now
-            models.add(self.dvc.read("audiovisual", shard).get(model, "unknown") if same else "unknown")
-        return models | {report.get(model, "unknown")}
+        readers = [self.measured, *(Unit("audiovisual", shard) for shard in self.experiment.episodes.shards)]
+        models = {self.dvc.read(unit.asset, unit.partition).get(model, "unknown") for unit in readers}
+        return models | ({"unknown"} if self.measured.address in self.dvc.changed() else set())
 
     def read(self, folder: Path) -> Rows:
         from multigen_core.evaluation.audio_gate import read_scores

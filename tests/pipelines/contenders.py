@@ -45,11 +45,13 @@ def judge(tracking: Mlflow, root: Path, experiment: Experiment, *, error: float,
         return promotion.judge(PolicyContest(experiment, root, Dvc(root=str(root))), run, Silent())
 
 
-def judge_audio(tracking: Mlflow, root: Path, experiment: Experiment, *, error: float) -> promotion.Verdict:
+def judge_audio(
+    tracking: Mlflow, root: Path, experiment: Experiment, *, error: float, dvc: Dvc | None = None
+) -> promotion.Verdict:
     """Writes the challenger's scores, every pitch off by ``error`` octaves, and asks the gate."""
     write_scores_off_by(root, error)
     with tracking.step("audio_champion", {}) as run:
-        return promotion.judge(AudioContest(experiment, root, Dvc(root=str(root))), run, Silent())
+        return promotion.judge(AudioContest(experiment, root, dvc or Dvc(root=str(root))), run, Silent())
 
 
 def poured_with(root: Path, md5: str) -> None:

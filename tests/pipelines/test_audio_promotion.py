@@ -139,33 +139,43 @@ def test_the_two_contests_do_not_touch_each_other(tracking: Mlflow, tmp_path: Pa
     assert (alias(tracking, AUDIO, CHAMPION), alias(tracking, POLICY, CHAMPION)) == ("1", "1")
 
 
+class Locked(Dvc):
+    """A dvc.lock and what `dvc status` says, without the project that they are of."""
+
+    report: str
+    """Audio model that the report had read."""
+    dubbed: str
+    """The one that made the shards' sounds."""
+    stale: bool
+
+    def read(self, stage: str, partition: str | None) -> dict[str, str]:
+        return {"models/audio": self.report if stage == "audio_report" else self.dubbed}
+
+    def changed(self) -> set[str]:
+        return {"audio_report"} if self.stale else set()
+
+
 @pytest.mark.parametrize(
-    ("lock", "judged"),
+    ("report", "dubbed", "stale", "judged"),
     [
-        ({"report": "new", "dubbed": "new", "read": "x.dir"}, True),
-        ({"report": "old", "dubbed": "new", "read": "x.dir"}, False),
-        ({"report": "new", "dubbed": "old", "read": "x.dir"}, False),
-        ({"report": "new", "dubbed": "new", "read": "y.dir"}, False),
+        ("new", "new", False, True),
+        ("old", "new", False, False),
+        ("new", "old", False, False),
+        ("new", "new", True, False),
     ],
     ids=["its own", "an earlier model's report", "sounds of an earlier model", "a report on earlier sounds"],
 )
 def test_scores_of_another_model_decide_nothing(
-    tracking: Mlflow, tmp_path: Path, experiment: Experiment, lock: dict[str, str], judged: bool
+    tracking: Mlflow, tmp_path: Path, experiment: Experiment, report: str, dubbed: str, stale: bool, judged: bool
 ) -> None:
     """What was dubbed before the last training says nothing about it, although the report is newer."""
     train_audio(tracking, tmp_path, experiment, "new")
-    lines = ["stages:", "  audio_report:", "    deps:", f"    - {{path: models/audio, md5: {lock['report']}}}"]
-    shards = experiment.episodes.shards
-    lines += [f"    - {{path: data/audiovisual/shard={shard}, md5: {lock['read']}}}" for shard in shards]
-    for shard in shards:
-        lines += [f"  audiovisual@{shard}:", "    deps:", f"    - {{path: models/audio, md5: {lock['dubbed']}}}"]
-        lines += ["    outs:", f"    - {{path: data/audiovisual/shard={shard}, md5: x.dir}}"]
-    (tmp_path / "dvc.lock").write_text("\n".join(lines))
+    dvc = Locked(root=str(tmp_path), report=report, dubbed=dubbed, stale=stale)
     if judged:
-        assert judge_audio(tracking, tmp_path, experiment, error=0.1).promoted
+        assert judge_audio(tracking, tmp_path, experiment, error=0.1, dvc=dvc).promoted
     else:
         with pytest.raises(MissingInput, match="materialize audio_report and what is before it first"):
-            judge_audio(tracking, tmp_path, experiment, error=0.1)
+            judge_audio(tracking, tmp_path, experiment, error=0.1, dvc=dvc)
 
 
 def test_a_champion_of_other_params_is_scored_again(
