@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import warp as wp
+from jaxtyping import Float
 
 from benchmarks.peers import newton_sim_s_per_cpu_s, spheres_rgb_ms, spheres_sim_s_per_cpu_s
 from multigen_core.compute import make_engine
@@ -23,7 +25,7 @@ from multigen_core.experiment import Episodes, Experiment
 from multigen_core.progress import Silent
 from multigen_core.records import Episode
 from multigen_core.simulation import particle_kernels as kernels
-from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.liquid import ParticleLiquid, Pour
 from multigen_core.simulation.liquid_laws import mean_height_level_m, wall_crossings
 from multigen_core.simulation.placement import pitcher_pose
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
@@ -60,6 +62,10 @@ CUP = frustum(
     opaque=False,
     color=(1.0, 1.0, 1.0),
 )
+BOTTOM_M = np.array([0.5, 0.0, CUP.wall_m])
+LIP_M = BOTTOM_M + np.array([0.0, 0.01, CUP.height_m + 0.05])
+PLACES = (("cpu", (1, 8)), ("cuda:0", (1, 64, 512)))
+"""Devices of Warp, and how many pours they are given in one launch."""
 
 
 def figures(experiment: Experiment) -> dict[str, object]:
@@ -83,6 +89,14 @@ def figures(experiment: Experiment) -> dict[str, object]:
         "wall_crossings": physics.wall_crossings,
         "physics_at_params_sim_s_per_cpu_s": coarse.sim_s_per_cpu_s,
         "level_error_at_params": coarse.level_error,
+        "liquid_pours_per_hour": {
+            device: (
+                {f"{pours}_at_once": _pours_per_hour(config, device, pours) for pours in at_once}
+                if wp.is_device_available(device)
+                else "no such device"
+            )
+            for device, at_once in PLACES
+        },
         "rgb_with_liquid_surface_ms": rgb_ms,
         "both_masks_ms": masks_ms,
         "rgb_over_mujoco_spheres": rgb_ms / spheres_ms,
@@ -105,48 +119,64 @@ class _Physics:
 
 
 def _physics(config: Episodes, *, particle_ml: float) -> _Physics:
-    bottom_m = np.array([0.5, 0.0, CUP.wall_m])
-    lip_m = bottom_m + np.array([0.0, 0.01, CUP.height_m + 0.05])
     standing = np.eye(4)
-    standing[:3, 3] = bottom_m
-    tilts = np.radians(np.interp(np.arange(POSE_S, POUR_S + 1e-9, POSE_S), (0.0, TILT_S), TILT_DEG))
-    poses = [pitcher_pose(JUG, lip_position_m=lip_m, tilt_rad=float(tilt)) for tilt in tilts]
-    liquid = ParticleLiquid(
-        pitcher=JUG,
-        receiver=CUP,
-        receiver_position_m=bottom_m,
-        pitcher_pose=pitcher_pose(JUG, lip_position_m=lip_m, tilt_rad=np.radians(TILT_DEG[0])),
-        volume_ml=POURED_ML,
-        viscosity=0.02,
-        particle_ml=particle_ml,
-        timestep_s=config.timestep_s,
-        iterations=config.solver_iterations,
-        seed=0,
-    )
+    standing[:3, 3] = BOTTOM_M
+    liquid = _liquid(config, particle_ml=particle_ml)
     cpu_s, crossings = 0.0, 0
-    for pose in poses:
+    for pose in _poses():
         before_s = time.process_time()
         liquid.advance(pose, POSE_S)
         cpu_s += time.process_time() - before_s
         crossings += wall_crossings(liquid, kernels.PITCHER, JUG, pose) + wall_crossings(
             liquid, kernels.RECEIVER, CUP, standing
         )
-    heights = liquid.positions_m[liquid.regions[1] == kernels.INSIDE, 2] - bottom_m[2]
+    heights = liquid.positions_m()[liquid.regions()[1] == kernels.INSIDE, 2] - BOTTOM_M[2]
     wanted_m = CUP.level_at(liquid.census().in_receiver_ml * 1e-6)
     return _Physics(POUR_S / cpu_s, mean_height_level_m(heights, CUP) / wanted_m - 1.0, crossings)
+
+
+def _pours_per_hour(config: Episodes, device: str, pours: int) -> float:
+    """Of the same pour, so many in one launch; by the clock, with the particles of ``params.yaml``."""
+    liquid = _liquid(config, particle_ml=config.particle_ml, pours=pours, device=device)
+    started_s = time.perf_counter()
+    for pose in _poses():
+        liquid.advance(np.broadcast_to(pose, (pours, 4, 4)), POSE_S)
+    liquid.census()
+    return 3600.0 * pours / (time.perf_counter() - started_s)
+
+
+def _liquid(config: Episodes, *, particle_ml: float, pours: int = 1, device: str = "cpu") -> ParticleLiquid:
+    pour = Pour(
+        pitcher=JUG,
+        receiver=CUP,
+        receiver_position_m=BOTTOM_M,
+        pitcher_pose=_pose(TILT_DEG[0]),
+        volume_ml=POURED_ML,
+        viscosity=0.02,
+        seed=0,
+    )
+    return ParticleLiquid(
+        *(replace(pour, seed=seed) for seed in range(pours)),
+        particle_ml=particle_ml,
+        timestep_s=config.timestep_s,
+        iterations=config.solver_iterations,
+        device=device,
+    )
+
+
+def _pose(tilt_deg: float) -> Float[np.ndarray, "4 4"]:
+    return pitcher_pose(JUG, lip_position_m=LIP_M, tilt_rad=np.radians(tilt_deg))
+
+
+def _poses() -> list[Float[np.ndarray, "4 4"]]:
+    times_s = np.arange(POSE_S, POUR_S + 1e-9, POSE_S)
+    return [_pose(float(tilt)) for tilt in np.interp(times_s, (0.0, TILT_S), TILT_DEG)]
 
 
 def _drawing(experiment: Experiment) -> tuple[float, float]:
     """Milliseconds for a picture and for both masks, while the liquid flows."""
     config = experiment.episodes
-    world = PouringWorld(
-        draw_setup(experiment.seed, TRAINING_RANGES),
-        image_px=config.image_px,
-        rate_hz=config.rate_hz,
-        particle_ml=config.particle_ml,
-        timestep_s=config.timestep_s,
-        solver_iterations=config.solver_iterations,
-    )
+    world = PouringWorld(draw_setup(experiment.seed, TRAINING_RANGES), config)
     for _ in range(20):
         world.step(np.array([0.0, 0.0, 0.4]))
     return _median_ms(world.rgb), _median_ms(world.masks)

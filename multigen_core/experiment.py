@@ -215,6 +215,8 @@ class MMAudio:
     warm_up_steps: Annotated[int, Field(ge=0, strict=True)]
     frozen_steps: Annotated[int, Field(ge=0, strict=True)]
     """At first only the layers that read the masks learn."""
+    lora_rank: Annotated[int, Field(ge=0, strict=True)]
+    """Of what MMAudio's linear layers learn; 0: all of its weights learn."""
     checkpoint_steps: Count
     precision: Precision
     ema: Fraction
@@ -271,6 +273,12 @@ class Episodes:
     particle_ml: Positive
     timestep_s: Positive
     solver_iterations: Count
+    stalls: Share
+    """Of the pours in which the arm once stands still with the pitcher tilted."""
+    servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]
+    """The arm's joints are where they should have been so long ago, at any steady speed."""
+    arm_meshes: str
+    """Folder of the arm's meshes, as MuJoCo Menagerie has them; empty: it is drawn of tubes."""
     max_duration_s: Positive
 
 
@@ -289,6 +297,9 @@ class Policy:
     ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
     family: FamilyName
     """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``sampling_noise`` are the first's."""
+    image_encoder: Literal["pocket", "resnet18", "vit"]
+    sound_encoder: Literal["pocket", "ast"]
+    """All but the pocket ones have the published size and need a GPU."""
     steps: Count
     batch: Count
     learning_rate: Positive

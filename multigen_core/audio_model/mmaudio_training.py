@@ -2,7 +2,8 @@
 
 ``x1 = mean + std eps`` of the VAE's posterior, ``t = sigmoid(N(0, 1))``, the mean squared error to ``x1 - x0``, AdamW
 (1e-4, betas 0.9 and 0.95, weight decay 1e-6), gradients clipped to 1. New here: the masks are dropped with the video,
-and also alone, so that neither is taken for the other; and at first only the layers that read the masks learn.
+and also alone, so that neither is taken for the other; and at first only the layers that read the masks learn. With
+``lora_rank`` MMAudio's own weights are held but for a part of that rank.
 
 Every micro-step draws from a seed of its own. A training that is taken up again at any step therefore does what the
 uninterrupted one would have done. With several GPUs the job runs under torchrun, one process each::
@@ -30,6 +31,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from multigen_core.audio_model.low_rank import adapt, merge
 from multigen_core.audio_model.mmaudio_features import ClipFeatures, Window, read_features
 from multigen_core.audio_model.mmaudio_network import MaskedMMAudio, Senses, open_base
 from multigen_core.audio_model.mmaudio_weights import VARIANTS
@@ -280,6 +282,8 @@ def train(job: Job, progress: Progress, *, stop_after: int | None = None) -> Non
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
         network = MaskedMMAudio(open_base(variant, params.window_s, weights=job.weights))
+        if params.lora_rank:
+            adapt(network.base, params.lora_rank)
     module = Finetuning(network, job, _validation(job))
     keep = ModelCheckpoint(
         dirpath=job.checkpoints,
@@ -307,6 +311,7 @@ def train(job: Job, progress: Progress, *, stop_after: int | None = None) -> Non
     last = job.checkpoints / _LAST
     trainer.fit(module, ckpt_path=str(last) if last.is_file() else None, weights_only=False)
     if stop_after is None and trainer.is_global_zero:
+        merge(module.average.base)
         module.average.cpu().save(job.out)
         pd.DataFrame(module.rows).to_parquet(job.out / CURVE)
 

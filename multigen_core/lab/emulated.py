@@ -76,14 +76,7 @@ class EmulatedLab:
         ranges = replace(self._conditions.ranges, receivers=(task.receiver,), goal_fraction=goal)
         self._receiver, self._goal_fraction = task.receiver, task.goal_fraction
         setup = draw_setup(task.seed, ranges)
-        self._world = PouringWorld(
-            setup,
-            image_px=self._episodes.image_px,
-            rate_hz=self.rate_hz,
-            particle_ml=self._episodes.particle_ml,
-            timestep_s=self._episodes.timestep_s,
-            solver_iterations=self._episodes.solver_iterations,
-        )
+        self._world = PouringWorld(setup, self._episodes)
         self._sounding: list[Sounding] = []
         self._sound, pour_level_dbfs = self._sound_of(self._played.task if self._played else task)
         self._senses = DisturbedSenses(

@@ -1,12 +1,16 @@
-"""From an observation to features: one small network per sense, sized for two CPU cores."""
+"""From an observation to features: one network per sense. Those of this module are sized for two CPU cores."""
+
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from multigen_core.policy.key_points import KeyPoints
+from multigen_core.policy.library_encoders import AudioSpectrogramTransformer, ResNet18, VisionTransformer
 from multigen_core.spectrogram import MELS
 
-__all__ = ["ImageEncoder", "ObservationEncoder", "SoundEncoder"]
+__all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "ImageEncoder", "ObservationEncoder", "SoundEncoder"]
 
 _GROUPS = 8
 
@@ -18,9 +22,9 @@ def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.S
 
 
 class ImageEncoder(nn.Module):
-    """RGB to features that say where things are: spatial softmax (Finn et al. 2016) beside plain averages."""
+    """RGB to features that say where things are."""
 
-    def __init__(self, *, features: int) -> None:
+    def __init__(self, *, features: int, image_px: int) -> None:
         super().__init__()
         channels = 48
         # Small steps: the stream is two pixels wide.
@@ -30,23 +34,19 @@ class ImageEncoder(nn.Module):
             _convolution(32, channels, kernel=3, stride=2),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
+        self.summary = KeyPoints()
         self.leave = nn.Linear(3 * channels, features)
 
     def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B features"]:
         """``rgb`` in [-1, 1]; sides of at least 32."""
-        maps = self.layers(rgb)  # (B, C, H / 8, W / 8)
-        down, across = (torch.linspace(-1.0, 1.0, size, device=maps.device) for size in maps.shape[-2:])
-        attention = maps.flatten(2).softmax(dim=2).unflatten(2, maps.shape[-2:])
-        where_down = attention.sum(dim=3) @ down  # (B, C)
-        where_across = attention.sum(dim=2) @ across
-        out: Tensor = self.leave(torch.cat([where_down, where_across, maps.relu().mean(dim=(2, 3))], dim=1))
+        out: Tensor = self.leave(self.summary(self.layers(rgb)))
         return out
 
 
 class SoundEncoder(nn.Module):
     """Log-mel to features that keep pitch apart: bands are never averaged, time only into four parts."""
 
-    def __init__(self, *, features: int) -> None:
+    def __init__(self, *, features: int, frames: int) -> None:
         super().__init__()
         channels, parts = 32, 4
         self.layers = nn.Sequential(
@@ -61,15 +61,25 @@ class SoundEncoder(nn.Module):
         return out
 
 
-class ObservationEncoder(nn.Module):
-    """All senses together. Without ``uses_sight`` there is no eye, without ``uses_sound`` no ear."""
+IMAGE_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {
+    "pocket": ImageEncoder,
+    "resnet18": ResNet18,
+    "vit": VisionTransformer,
+}
+"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``."""
+SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder, "ast": AudioSpectrogramTransformer}
+"""``policy.sound_encoder`` -> what is made of ``features`` and ``frames``."""
 
-    def __init__(self, *, uses_sight: bool, uses_sound: bool, features: int) -> None:
+
+class ObservationEncoder(nn.Module):
+    """All senses together: an eye and an ear, or None for a policy without, and the body's joints and goal."""
+
+    def __init__(self, *, image: nn.Module | None, sound: nn.Module | None, features: int) -> None:
         super().__init__()
-        self.image = ImageEncoder(features=features) if uses_sight else None
+        self.image = image
         self.body = nn.Linear(15, features)
-        self.sound = SoundEncoder(features=features) if uses_sound else None
-        senses = 1 + uses_sight + uses_sound
+        self.sound = sound
+        senses = 1 + (image is not None) + (sound is not None)
         self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(senses * features, features), nn.ReLU())
 
     def forward(

@@ -13,11 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multigen_core.dataset.sound_window import kept_frames
 from multigen_core.dataset.windows import AUXILIARY, WindowBatch
 from multigen_core.policy.cloning import CloningHead
 from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.diffusion import DiffusionHead
-from multigen_core.policy.encoders import ObservationEncoder
+from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, ObservationEncoder
 from multigen_core.policy.normaliser import Normaliser
 
 __all__ = ["FAMILIES", "Head", "Losses", "PolicyNetwork"]
@@ -63,8 +64,12 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.normaliser = normaliser
+        eye, ear = IMAGE_ENCODERS[config.image_encoder], SOUND_ENCODERS[config.sound_encoder]
+        frames = kept_frames(config.audio_window_s)
         self.encoder = ObservationEncoder(
-            uses_sight=config.uses_sight, uses_sound=config.uses_sound, features=config.features
+            image=eye(features=config.features, image_px=config.image_px) if config.uses_sight else None,
+            sound=ear(features=config.features, frames=frames) if config.uses_sound else None,
+            features=config.features,
         )
         self.head: Any = FAMILIES[config.family](config)
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))

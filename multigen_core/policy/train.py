@@ -114,6 +114,8 @@ def train(
         diffusion_steps=params.diffusion_steps,
         sampling_steps=params.sampling_steps,
         sampling_noise=params.sampling_noise,
+        image_encoder=params.image_encoder,
+        sound_encoder=params.sound_encoder,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

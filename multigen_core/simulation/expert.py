@@ -46,6 +46,9 @@ MOST_FLOW_ML_S_PER_M2 = 8e4
 BRAKING_S = 0.8
 SMOOTHING = 0.5
 """Weight of the newest step in the running mean of the outflow."""
+STALL_RATE_RAD_S = np.radians(10.0)
+STALL_BACK_S = 0.4
+"""So long a stalling arm tilts back, by then the stream is a trickle."""
 TOLERANCE = 0.03
 """A shortfall larger than this fraction of the goal is made up for after a pause."""
 SPENT_ML = 2.0
@@ -70,10 +73,15 @@ class Style:
     """Before the correction."""
     noise: tuple[float, float]
     """Standard deviation of the perturbations: lip velocity [m/s], tilt rate [rad/s]."""
+    stall_share: float
+    """Fraction of the goal at which the arm stalls once: it tilts back a little and stands there, while what is
+    recorded goes on. From 1 on it stalls on its way back, when a trickle still runs."""
+    stall_s: float
+    """How long; 0 for never."""
 
 
-def draw_style(rng: np.random.Generator, setup: PourSetup) -> Style:
-    """A style that fits the receiver: small cups are poured more slowly."""
+def draw_style(rng: np.random.Generator, setup: PourSetup, *, stalls: float) -> Style:
+    """A style that fits the receiver: small cups are poured more slowly. ``stalls`` is the probability of a stall."""
     hesitant = rng.random() < 0.35
     most_ml_s = min(90.0, MOST_FLOW_ML_S_PER_M2 * setup.receiver.mouth_radius_m**2)
     return Style(
@@ -85,6 +93,8 @@ def draw_style(rng: np.random.Generator, setup: PourSetup) -> Style:
         first_share=float(rng.uniform(0.75, 0.92)) if hesitant else 1.0,
         pause_s=float(rng.uniform(0.2, 0.6)),
         noise=(0.008, float(np.radians(rng.uniform(0.0, 4.0)))),
+        stall_share=float(rng.uniform(0.3, 1.2)),
+        stall_s=float(rng.uniform(0.6, 1.6)) if rng.random() < stalls else 0.0,
     )
 
 
@@ -102,6 +112,8 @@ class Expert:
         self._pause_left_s = 0.0
         self._stop_tilt_rad = 0.0
         self._drift = np.zeros(3)
+        self._stalled_s = 0.0
+        self._stalls = False
 
     def act(self, state: WorldState) -> Float[np.ndarray, "3"]:
         """The action that is right in this state, in the units of ``ACTION_SPEC``."""
@@ -109,6 +121,7 @@ class Expert:
         self._in_pitcher_ml = state.in_pitcher_ml
         self._outflow_ml_s += SMOOTHING * (out - self._outflow_ml_s)
         self._advance_phase(state)
+        self._advance_stall(state)
         velocity = self._lip_velocity(state)
         return np.array([*velocity, self._tilt_rate(state)])
 
@@ -121,7 +134,16 @@ class Expert:
         keep = 0.8
         kick = self._rng.normal(size=3) * np.array([lip, lip, tilt]) * np.sqrt(1.0 - keep**2)
         self._drift = keep * self._drift + kick
-        return action + self._drift
+        carried_out = action + self._drift
+        if self._stalls:
+            carried_out[2] = -STALL_RATE_RAD_S if self._stalled_s < STALL_BACK_S else 0.0
+            self._stalled_s += self._step_s
+        return carried_out
+
+    @property
+    def retreating(self) -> bool:
+        """It has poured what it wanted to; before, the pitcher may be upright in a pause."""
+        return self._phase == "retreat"
 
     @property
     def _goal_ml(self) -> float:
@@ -140,6 +162,12 @@ class Expert:
                 more = short > TOLERANCE and state.in_pitcher_ml >= SPENT_ML
                 self._share = 1.0
                 self._phase = "pour" if more else "retreat"
+
+    def _advance_stall(self, state: WorldState) -> None:
+        """A stall begins once its share is expected in the cup, from 1 on with the way back; it happens once."""
+        reached = self._expected_ml(state) >= min(self._style.stall_share, 1.0) * self._setup.goal_ml
+        begins = reached and self._phase != "approach"
+        self._stalls = (begins or self._stalled_s > 0.0) and self._stalled_s < self._style.stall_s
 
     def _expected_ml(self, state: WorldState) -> float:
         """What will have been poured if the pitcher is tilted back from now on."""

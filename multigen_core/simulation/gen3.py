@@ -1,16 +1,25 @@
 """Kinova Gen3 with seven joints and a two-finger gripper, as a MuJoCo model built from published numbers.
 
 Frames, limits, torques, masses and inertias are those of Kinova's user guide and ROS description; every joint turns
-about its local +z. The shapes are capsules and cylinders of about the right size: nothing here collides.
+about its local +z. How it looks is another matter: :mod:`multigen_core.simulation.gen3_shapes`.
 """
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
 from jaxtyping import Float
 
+from multigen_core.simulation.gen3_shapes import (
+    STROKE_M,
+    TOOL_OFFSET_M,
+    draw_base,
+    draw_gripper,
+    draw_meshes,
+    draw_tube,
+)
 from multigen_core.simulation.setup import Rgb
 
 __all__ = [
@@ -19,13 +28,11 @@ __all__ = [
     "JOINTS",
     "JOINT_NAMES",
     "JOINT_SPEED_RAD_S",
-    "STROKE_M",
+    "SERVO_LAG_S",
     "TOOL_BODY",
-    "TOOL_OFFSET_M",
     "Joint",
     "Link",
     "add_gen3",
-    "draw_gripper",
     "gen3_model",
 ]
 
@@ -33,10 +40,6 @@ Vector = tuple[float, float, float]
 
 FLANGE_BODY = "flange"
 TOOL_BODY = "tool"
-TOOL_OFFSET_M = 0.12
-"""From the flange along its z to the point between the finger tips."""
-STROKE_M = 0.085
-"""The gripper's fingers open this far."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +160,10 @@ HOME_RAD: Float[np.ndarray, "7"] = np.radians([0.0, 15.0, 180.0, -130.0, 0.0, 55
 
 GRIPPER = Link("gripper", 0.90, (0.0, 0.0, 0.055), (0.0016, 0.0016, 0.0007))
 
-# Stiff enough for a lag of some hundredths of a second, soft enough for 2 ms steps.
+SERVO_LAG_S = 0.035
 _STIFFNESS_NM_PER_RAD_PER_NM = 40.0
-_DAMPING_S = 0.035
+"""Soft enough for 2 ms steps."""
 _ARMATURE_KG_M2 = 0.1
-_DARK: Rgb = (0.13, 0.13, 0.14)
 
 
 def gen3_model() -> mujoco.MjModel:
@@ -171,38 +173,52 @@ def gen3_model() -> mujoco.MjModel:
     return spec.compile()
 
 
-def add_gen3(spec: mujoco.MjSpec, *, color: Rgb, grip_width_m: float) -> mujoco.MjsBody:
+def add_gen3(
+    spec: mujoco.MjSpec,
+    *,
+    color: Rgb,
+    grip_width_m: float,
+    servo_lag_s: float = SERVO_LAG_S,
+    meshes: Path | None = None,
+) -> mujoco.MjsBody:
     """Stands the arm at the origin; returns the tool body, where a held thing is attached.
 
     The gripper's fingers stand ``grip_width_m`` apart along the tool's x; its z points out of the hand. Position
-    servos with the joints' torque limits bear the names of the joints; gravity is compensated, as by the real arm.
+    servos with the joints' torque limits bear the names of the joints; at a steady speed they are ``servo_lag_s``
+    behind their command. Gravity is compensated, as by the real arm. ``meshes`` is the folder of the links'
+    meshes, as in :func:`gen3_shapes.draw_meshes`; without it they are drawn as tubes.
     """
     spec.compiler.degree = False
     spec.option.timestep = 0.002
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     body = spec.worldbody.add_body(name=BASE.name)
     _set_inertia(body, BASE)
-    _cylinder(body, (0.0, 0.0, 0.0), (0.0, 0.0, 0.012), 0.075, _DARK)
-    _cylinder(body, (0.0, 0.0, 0.012), (0.0, 0.0, JOINTS[0].position_m[2]), 0.046, color)
+    links = {BASE.name: body}
     for number, joint in enumerate(JOINTS):
         body = body.add_body(name=joint.link.name, pos=joint.position_m, quat=_about_x(joint.roll_rad))
         _set_inertia(body, joint.link)
-        _add_joint(spec, body, joint)
+        _add_joint(spec, body, joint, servo_lag_s)
         end = JOINTS[number + 1].position_m if number + 1 < len(JOINTS) else FLANGE_POSITION_M
-        _draw_link(body, joint, end, color)
+        links[joint.link.name] = body
+        if meshes is None:
+            draw_tube(body, end, joint.radius_m, color)
+    if meshes is None:
+        draw_base(links[BASE.name], JOINTS[0].position_m[2], color)
+    else:
+        draw_meshes(spec, links, meshes, color)
     flange = body.add_body(name=FLANGE_BODY, pos=FLANGE_POSITION_M, quat=_about_x(FLANGE_ROLL_RAD))
     _set_inertia(flange, GRIPPER)
     draw_gripper(flange, grip_width_m=grip_width_m)
     return flange.add_body(name=TOOL_BODY, pos=(0.0, 0.0, TOOL_OFFSET_M))
 
 
-def _add_joint(spec: mujoco.MjSpec, body: mujoco.MjsBody, joint: Joint) -> None:
+def _add_joint(spec: mujoco.MjSpec, body: mujoco.MjsBody, joint: Joint, lag_s: float) -> None:
     hinge = body.add_joint(name=joint.name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0.0, 0.0, 1.0))
     hinge.armature = _ARMATURE_KG_M2
     hinge.limited = mujoco.mjtLimited.mjLIMITED_FALSE
     servo = spec.add_actuator(name=joint.name, target=joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     stiffness = _STIFFNESS_NM_PER_RAD_PER_NM * joint.torque_nm
-    servo.set_to_position(kp=stiffness, kv=_DAMPING_S * stiffness)
+    servo.set_to_position(kp=stiffness, kv=lag_s * stiffness)
     servo.forcerange = (-joint.torque_nm, joint.torque_nm)
     servo.forcelimited = mujoco.mjtLimited.mjLIMITED_TRUE
     if joint.limit_rad is not None:
@@ -218,42 +234,6 @@ def _set_inertia(body: mujoco.MjsBody, link: Link) -> None:
     body.inertia = link.inertia_kg_m2
     body.explicitinertial = True
     body.gravcomp = 1.0
-
-
-def _draw_link(body: mujoco.MjsBody, joint: Joint, end: Vector, color: Rgb) -> None:
-    """A tube to the next joint, and the drive of this one as a drum with a dark seam."""
-    _capsule(body, (0.0, 0.0, 0.0), end, joint.radius_m, color)
-    _cylinder(body, (0.0, 0.0, -0.035), (0.0, 0.0, 0.035), joint.radius_m + 0.001, color)
-    _cylinder(body, (0.0, 0.0, -0.004), (0.0, 0.0, 0.004), joint.radius_m + 0.003, _DARK)
-
-
-def draw_gripper(flange: mujoco.MjsBody, *, grip_width_m: float) -> None:
-    """The hand of a Robotiq 2F-85 on a flange: a drum, a palm and two fingers that stand ``grip_width_m`` apart."""
-    _cylinder(flange, (0.0, 0.0, 0.0), (0.0, 0.0, 0.045), 0.0375, _DARK)
-    _box(flange, (0.0, 0.0, 0.055), (0.036, 0.0135, 0.022), (0.2, 0.2, 0.21))
-    for side in (-1.0, 1.0):
-        pad_x = side * (0.5 * grip_width_m + 0.005)
-        knuckle = (side * 0.034, 0.0, 0.062)
-        joint = (pad_x + side * 0.014, 0.0, 0.098)
-        _capsule(flange, knuckle, joint, 0.008, _DARK)
-        _capsule(flange, joint, (pad_x + side * 0.004, 0.0, 0.115), 0.007, _DARK)
-        _box(flange, (pad_x, 0.0, TOOL_OFFSET_M), (0.005, 0.011, 0.019), (0.3, 0.3, 0.31))
-
-
-def _capsule(body: mujoco.MjsBody, start: Vector, end: Vector, radius_m: float, color: Rgb) -> None:
-    _draw(body, mujoco.mjtGeom.mjGEOM_CAPSULE, color, fromto=(*start, *end), size=(radius_m, 0.0, 0.0))
-
-
-def _cylinder(body: mujoco.MjsBody, start: Vector, end: Vector, radius_m: float, color: Rgb) -> None:
-    _draw(body, mujoco.mjtGeom.mjGEOM_CYLINDER, color, fromto=(*start, *end), size=(radius_m, 0.0, 0.0))
-
-
-def _box(body: mujoco.MjsBody, centre: Vector, half_sides: Vector, color: Rgb) -> None:
-    _draw(body, mujoco.mjtGeom.mjGEOM_BOX, color, pos=centre, size=half_sides)
-
-
-def _draw(body: mujoco.MjsBody, shape: mujoco.mjtGeom, color: Rgb, **placing: tuple[float, ...]) -> None:
-    body.add_geom(type=shape, rgba=(*color, 1.0), mass=0.0, contype=0, conaffinity=0, **placing)
 
 
 def _about_x(angle_rad: float) -> tuple[float, float, float, float]:

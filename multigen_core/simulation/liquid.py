@@ -1,20 +1,23 @@
 """The liquid: a position-based fluid of a few hundred particles, poured from a moving pitcher into a standing receiver.
 
-Fast enough for one core (one to two simulated seconds per second) and incompressible enough that the level in the
+Fast enough for one core (two to five simulated seconds per second) and incompressible enough that the level in the
 cup is right to a few percent; drops beside the cup are counted but not converged in particle size or time step.
+A GPU is only busy with many pours at once: they share every launch.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import warp as wp
 from jaxtyping import Float, Float32, Int32
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from multigen_core.containers import Container
 from multigen_core.simulation import particle_kernels as kernels
 
-__all__ = ["Census", "ParticleLiquid"]
+__all__ = ["Census", "ParticleLiquid", "Pour"]
 
 SUPPORT = 2.0
 """Kernel support radius in particle diameters."""
@@ -29,7 +32,30 @@ LIST_STEPS = 2
 """And for at least this many substeps: the few fast particles of a stream may be late."""
 GRID_CELLS = 32
 SETTLE_S = 0.4
-DEVICE = "cpu"
+
+
+@dataclass(frozen=True)
+class Pour:
+    """A pitcher with liquid at rest in it, and the receiver that it is poured into. Raises ValueError on too much."""
+
+    pitcher: Container
+    receiver: Container
+    receiver_position_m: Float[np.ndarray, "3"]
+    """Centre of the receiver's inner bottom."""
+    pitcher_pose: Float[np.ndarray, "4 4"]
+    """From the frame at the centre of the pitcher's inner bottom, z along its axis, to the world."""
+    volume_ml: float
+    viscosity: float
+    """XSPH coefficient of ``records.Liquid``."""
+    seed: int
+    """Of the particles' first places."""
+
+    def __post_init__(self) -> None:
+        if self.volume_ml > self.pitcher.capacity_ml:
+            raise ValueError(
+                f"{self.volume_ml:g} ml do not fit into {self.pitcher.name!r}, which holds"
+                f" {self.pitcher.capacity_ml:.0f} ml"
+            )
 
 
 @dataclass(frozen=True)
@@ -45,111 +71,66 @@ class Census:
 
 
 class ParticleLiquid:
-    """A volume of liquid, a pitcher that moves and a receiver that stands on the table.
+    """The liquid of one pour, or of many that go on in step and never meet; it first settles in the pitchers.
 
-    ``receiver_position_m`` is the centre of the receiver's inner bottom; ``pitcher_pose`` maps the frame at the
-    centre of the pitcher's inner bottom, z along its axis, to the world. ``viscosity`` is the XSPH coefficient of
-    ``records.Liquid``. The liquid starts at rest in the pitcher: a short settling phase is simulated at once.
+    ``device`` is one of Warp's, "cpu" or "cuda:0": the same kernels, held to the same laws, but other bytes. Methods
+    that tell about one pour take its number.
     """
 
     def __init__(
-        self,
-        *,
-        pitcher: Container,
-        receiver: Container,
-        receiver_position_m: Float[np.ndarray, "3"],
-        pitcher_pose: Float[np.ndarray, "4 4"],
-        volume_ml: float,
-        viscosity: float,
-        particle_ml: float,
-        timestep_s: float,
-        iterations: int,
-        seed: int,
+        self, *pours: Pour, particle_ml: float, timestep_s: float, iterations: int, device: str = "cpu"
     ) -> None:
-        if volume_ml > pitcher.capacity_ml:
-            raise ValueError(
-                f"{volume_ml:g} ml do not fit into {pitcher.name!r}, which holds {pitcher.capacity_ml:.0f} ml"
-            )
-        self.count = max(round(volume_ml / particle_ml), 1)
-        self.volume_ml = volume_ml
-        self.particle_ml = volume_ml / self.count
-        """True volume of a particle: ``particle_ml`` up to the rounding of the count."""
-        self._receiver_rim_m = float(receiver_position_m[2]) + receiver.height_m
+        self._pours = pours
         self._timestep_s = timestep_s
         self._iterations = iterations
-        self._list_age = LIST_STEPS
-        self._listed_m = np.full((self.count, 3), np.inf, np.float32)
+        self._device = wp.get_device(device)
+        counts = [max(round(pour.volume_ml / particle_ml), 1) for pour in pours]
+        self._ends = np.cumsum(counts)
+        self._particle_ml = [pour.volume_ml / count for pour, count in zip(pours, counts, strict=True)]
+        diameters = [float(np.cbrt(ml * 1e-6)) for ml in self._particle_ml]
+        self._reach_m = (SUPPORT + SKIN) * max(diameters)
+        self._skin_m = SKIN * min(diameters)
+        self._poses = np.array([pour.pitcher_pose for pour in pours], float)
 
-        diameter = float(np.cbrt(self.particle_ml * 1e-6))
-        fluid = kernels.Fluid()
-        fluid.diameter = diameter
-        fluid.support = SUPPORT * diameter
-        fluid.volume = DENSITY_SHARE * self.particle_ml * 1e-6
-        fluid.softness = SOFTNESS / diameter**2
-        fluid.viscosity = viscosity
-        fluid.cohesion = COHESION_M_S2
-        fluid.timestep = timestep_s
-        self._fluid = fluid
-        self._reach_m = (SUPPORT + SKIN) * diameter
-
-        self._pitcher_pose = np.asarray(pitcher_pose, float)
-        self._bodies = _bodies(pitcher, receiver)
-        self._poses = self._bodies.pose.numpy()
-        self._spins = self._bodies.spin.numpy()
-        self._poses[1] = [*receiver_position_m, 0.0, 0.0, 0.0, 1.0]
-        self._poses[0] = [
-            *self._pitcher_pose[:3, 3],
-            *Rotation.from_matrix(self._pitcher_pose[:3, :3]).as_quat(),
+        places = [
+            _packed(pour.pitcher, count, diameter, pour.seed) @ pose[:3, :3].T + pose[:3, 3]
+            for pour, count, diameter, pose in zip(pours, counts, diameters, self._poses, strict=True)
         ]
-
-        start = _packed(pitcher, self.count, diameter, seed)
-        start = start @ self._pitcher_pose[:3, :3].T + self._pitcher_pose[:3, 3]
-        self._x = wp.array(start.astype(np.float32), dtype=wp.vec3, device=DEVICE)
-        regions = np.empty((2, self.count), np.int32)
+        self._x = self._array(np.concatenate(places), wp.vec3)
+        regions = np.empty((2, self._ends[-1]), int)
         regions[0], regions[1] = kernels.INSIDE, kernels.ABOVE
-        self._region = wp.array(regions, dtype=wp.int32, device=DEVICE)
-        self._prepare_launches()
-        self.advance(self._pitcher_pose, SETTLE_S)
+        self._region = self._array(regions, int)
+        self._bodies = self._containers()
+        self._list_age = LIST_STEPS
+        self._listed_m: Float32[np.ndarray, "N 3"] | None = None
+        self._record_substep(np.repeat(np.arange(len(pours)), counts))
+        self.advance(self._poses, SETTLE_S)
 
-    @property
-    def positions_m(self) -> Float32[np.ndarray, "N 3"]:
+    def particle_ml(self, pour: int = 0) -> float:
+        """True volume of a particle: that which was asked for, up to the rounding of their number."""
+        return self._particle_ml[pour]
+
+    def positions_m(self, pour: int = 0) -> Float32[np.ndarray, "N 3"]:
         """Particle centres, world frame."""
-        return np.array(self._x.numpy())
+        return np.array(self._x.numpy()[self._own(pour)])
 
-    @property
-    def velocities_m_s(self) -> Float32[np.ndarray, "N 3"]:
+    def velocities_m_s(self, pour: int = 0) -> Float32[np.ndarray, "N 3"]:
         """Particle velocities, world frame."""
-        return np.array(self._v.numpy())
+        return np.array(self._v.numpy()[self._own(pour)])
 
-    @property
-    def regions(self) -> Int32[np.ndarray, "2 N"]:
+    def regions(self, pour: int = 0) -> Int32[np.ndarray, "2 N"]:
         """Where each particle is relative to pitcher (row 0) and receiver (row 1): OUTSIDE, INSIDE or ABOVE."""
-        return np.array(self._region.numpy())
+        return np.array(self._region.numpy()[:, self._own(pour)])
 
-    def advance(self, pitcher_pose_after: Float[np.ndarray, "4 4"], seconds: float) -> None:
-        """Moves the pitcher to a new pose in ``seconds``, at constant velocity, and the liquid with it."""
-        substeps = max(round(seconds / self._timestep_s), 1)
-        before, after = self._pitcher_pose, np.asarray(pitcher_pose_after, float)
-        first = Rotation.from_matrix(before[:3, :3])
-        turn = (Rotation.from_matrix(after[:3, :3]) * first.inv()).as_rotvec()
-        shift = after[:3, 3] - before[:3, 3]
-        span_s = substeps * self._timestep_s
-        self._spins[0] = np.concatenate([shift, turn]) / span_s
-        shares = np.arange(1, substeps + 1)[:, None] / substeps
-        quaternions = (Rotation.from_rotvec(shares * turn) * first).as_quat()  # (substeps, 4), xyzw
-        for pose in np.hstack([before[:3, 3] + shares * shift, quaternions]):
-            self._poses[0] = pose
-            self._substep()
-        self._pitcher_pose = after
-
-    def census(self) -> Census:
+    def census(self, pour: int = 0) -> Census:
         """Counts the particles by place."""
-        region = self._region.numpy()
+        region, ml = self.regions(pour), self._particle_ml[pour]
+        receiver = self._pours[pour]
+        rim_m = float(receiver.receiver_position_m[2]) + receiver.receiver.height_m
         inside_pitcher = region[0] == kernels.INSIDE
         inside_receiver = region[1] == kernels.INSIDE
         elsewhere = ~(inside_pitcher | inside_receiver)
-        beside = elsewhere & (self._x.numpy()[:, 2] < self._receiver_rim_m)
-        ml = self.particle_ml
+        beside = elsewhere & (self.positions_m(pour)[:, 2] < rim_m)
         return Census(
             in_pitcher_ml=float(inside_pitcher.sum() * ml),
             in_receiver_ml=float((inside_receiver & ~inside_pitcher).sum() * ml),
@@ -157,70 +138,123 @@ class ParticleLiquid:
             spilled_ml=float(beside.sum() * ml),
         )
 
-    def _prepare_launches(self) -> None:
-        """Allocates the arrays and records every launch once: packing arguments costs as much as a small kernel."""
-        count = self.count
-        vectors = [wp.zeros(count, dtype=wp.vec3, device=DEVICE) for _ in range(5)]
-        self._v, x_star, wall_gradient, move, v_new = vectors
-        self._v_new, self._x_star = v_new, x_star
-        lambdas = wp.zeros(count, dtype=float, device=DEVICE)
-        found = wp.zeros(count, dtype=int, device=DEVICE)
-        table = wp.zeros((count, kernels.MAX_NEIGHBOURS), dtype=int, device=DEVICE)
-        self._grid = wp.HashGrid(GRID_CELLS, GRID_CELLS, GRID_CELLS, device=DEVICE)
-        self._grid.build(self._x, self._reach_m)
-        fluid, bodies, x, v, region = self._fluid, self._bodies, self._x, self._v, self._region
-
-        def recorded(kernel: wp.Kernel, *arguments: object) -> wp.Launch:
-            return wp.launch(kernel, dim=count, inputs=list(arguments), device=DEVICE, record_cmd=True)
-
-        self._predict = recorded(kernels.predict, fluid, x, v, x_star)
-        self._list = recorded(kernels.neighbours, self._grid.id, self._reach_m, x_star, region, found, table)
-        self._solve = (
-            recorded(kernels.multiplier, fluid, bodies, x_star, region, found, table, lambdas, wall_gradient),
-            recorded(kernels.correction, fluid, x_star, found, table, lambdas, wall_gradient, move),
-            recorded(kernels.project, fluid, bodies, region, move, x_star),
-        )
-        self._finish = (
-            recorded(kernels.finish, fluid, bodies, x_star, region, x, v),
-            recorded(kernels.viscosity, fluid, x, found, table, v, v_new),
-        )
+    def advance(self, pitcher_poses_after: Float[np.ndarray, "*pours 4 4"], seconds: float) -> None:
+        """Moves the pitchers to new poses in ``seconds``, at constant velocity, and the liquid with them."""
+        pours, substeps = len(self._pours), max(round(seconds / self._timestep_s), 1)
+        before, after = self._poses, np.asarray(pitcher_poses_after, float).reshape(-1, 4, 4)
+        first = Rotation.from_matrix(before[:, :3, :3])
+        turns = (Rotation.from_matrix(after[:, :3, :3]) * first.inv()).as_rotvec()
+        shifts = after[:, :3, 3] - before[:, :3, 3]
+        shares = np.arange(1, substeps + 1)[:, None, None] / substeps
+        turned = Rotation.from_rotvec((shares * turns).reshape(-1, 3))
+        quaternions = (turned * Rotation.from_quat(np.tile(first.as_quat(), (substeps, 1)))).as_quat()  # xyzw
+        places = (before[:, :3, 3] + shares * shifts).reshape(-1, 3)
+        way = self._array(np.hstack([places, quaternions]), wp.transform)
+        spins = self._array(np.hstack([shifts, turns]) / (substeps * self._timestep_s), wp.spatial_vector)
+        wp.copy(self._bodies.spin, spins, count=pours)
+        for substep in range(substeps):
+            wp.copy(self._bodies.pose, way, src_offset=substep * pours, count=pours)
+            self._substep()
+        self._poses = after
 
     def _substep(self) -> None:
         self._predict.launch()
-        if self._list_is_old():
-            self._grid.build(self._x_star, self._reach_m)
-            self._list.launch()
-            self._listed_m[:] = self._x_star.numpy()
+        old = self._list_is_old()
+        if old:
             self._list_age = 0
+            self._listed_m = self._x_star.numpy().copy() if self._device.is_cpu else None
         self._list_age += 1
-        for _ in range(self._iterations):
-            for launch in self._solve:
-                launch.launch()
-        for launch in self._finish:
-            launch.launch()
-        wp.copy(self._v, self._v_new)
+        wp.capture_launch(self._with_new_lists if old else self._with_lists)
 
     def _list_is_old(self) -> bool:
-        if self._list_age < LIST_STEPS:
-            return False
-        moved = self._x_star.numpy() - self._listed_m
-        return bool(np.abs(moved).max() > 0.5 * SKIN * self._fluid.diameter)
+        """Looking where the particles are would hold up a GPU: there the lists are as young as they may have to be."""
+        if self._list_age < LIST_STEPS or self._listed_m is None:
+            return self._list_age >= LIST_STEPS
+        return bool(np.abs(self._x_star.numpy() - self._listed_m).max() > 0.5 * self._skin_m)
 
+    def _own(self, pour: int) -> slice:
+        """The particles of a pour."""
+        return slice(self._ends[pour - 1] if pour else 0, self._ends[pour])
 
-def _bodies(pitcher: Container, receiver: Container) -> kernels.Bodies:
-    containers = (pitcher, receiver)
-    points = max(len(container.profile) for container in containers)
-    profile = np.zeros((2, points, 2), np.float32)
-    for row, container in zip(profile, containers, strict=True):
-        row[:] = container.profile[-1]
-        row[: len(container.profile)] = container.profile
-    bodies = kernels.Bodies()
-    bodies.profile = wp.array(profile, dtype=wp.vec2, device=DEVICE)
-    bodies.segments = wp.array([len(c.profile) - 1 for c in containers], dtype=int, device=DEVICE)
-    bodies.wall = wp.array([c.wall_m for c in containers], dtype=float, device=DEVICE)
-    bodies.pose = wp.array(np.zeros((2, 7), np.float32), dtype=wp.transform, device=DEVICE)
-    bodies.spin = wp.array(np.zeros((2, 6), np.float32), dtype=wp.spatial_vector, device=DEVICE)
-    return bodies
+    def _array(self, values: ArrayLike, dtype: Any) -> wp.array:
+        return wp.array(np.asarray(values), dtype=dtype, device=self._device)
+
+    def _containers(self) -> kernels.Bodies:
+        """All pitchers, then all receivers; these stand where they will stand for good."""
+        containers = [pour.pitcher for pour in self._pours] + [pour.receiver for pour in self._pours]
+        points = max(len(container.profile) for container in containers)
+        profile = np.zeros((len(containers), points, 2))
+        for row, container in zip(profile, containers, strict=True):
+            row[:] = container.profile[-1]
+            row[: len(container.profile)] = container.profile
+        poses = np.zeros((len(containers), 7))
+        poses[len(self._pours) :, :3] = [pour.receiver_position_m for pour in self._pours]
+        poses[:, 6] = 1.0
+        bodies = kernels.Bodies()
+        bodies.pours = len(self._pours)
+        bodies.profile = self._array(profile, wp.vec2)
+        bodies.segments = self._array([len(container.profile) - 1 for container in containers], int)
+        bodies.wall = self._array([container.wall_m for container in containers], float)
+        bodies.pose = self._array(poses, wp.transform)
+        bodies.spin = self._array(np.zeros((len(containers), 6)), wp.spatial_vector)
+        return bodies
+
+    def _fluid(self, pour: int) -> kernels.Fluid:
+        diameter = float(np.cbrt(self._particle_ml[pour] * 1e-6))
+        fluid = kernels.Fluid()
+        fluid.diameter = diameter
+        fluid.support = SUPPORT * diameter
+        fluid.volume = DENSITY_SHARE * self._particle_ml[pour] * 1e-6
+        fluid.softness = SOFTNESS / diameter**2
+        fluid.viscosity = self._pours[pour].viscosity
+        fluid.cohesion = COHESION_M_S2
+        fluid.timestep = self._timestep_s
+        return fluid
+
+    def _record_substep(self, owner: Int32[np.ndarray, " N"]) -> None:
+        """A substep with the neighbour lists it finds and one with new ones, each as a graph.
+
+        Packing the arguments of a launch costs as much as a small kernel.
+        """
+        count, device = len(owner), self._device
+
+        def vectors() -> wp.array:
+            return wp.zeros(count, dtype=wp.vec3, device=device)
+
+        pour = self._array(owner, int)
+        fluids = wp.array([self._fluid(k) for k in range(len(self._pours))], dtype=kernels.Fluid, device=device)
+        x, v, x_star, v_new, move, wall_gradient = self._x, vectors(), vectors(), vectors(), vectors(), vectors()
+        lambdas = wp.zeros(count, dtype=float, device=device)
+        found = wp.zeros(count, dtype=int, device=device)
+        table = wp.zeros((count, kernels.MAX_NEIGHBOURS), dtype=int, device=device)
+        grid = wp.HashGrid(GRID_CELLS, GRID_CELLS, GRID_CELLS, device=device)
+        grid.build(x, self._reach_m, groups=pour)
+        common, near = (fluids, pour), (x_star, found, table)
+        bodies, region = self._bodies, self._region
+
+        def launch(kernel: wp.Kernel, *arguments: object) -> None:
+            wp.launch(kernel, dim=count, inputs=list(arguments), device=device)
+
+        def graph(*, new_lists: bool) -> wp.Graph:
+            with wp.ScopedCapture(device=device, force_module_load=True) as capture:
+                if new_lists:
+                    grid.build(x_star, self._reach_m, groups=pour)
+                    launch(kernels.neighbours, grid.id, self._reach_m, pour, region, *near)
+                for _ in range(self._iterations):
+                    launch(kernels.multiplier, *common, bodies, region, *near, lambdas, wall_gradient)
+                    launch(kernels.correction, *common, *near, lambdas, wall_gradient, move)
+                    launch(kernels.project, *common, bodies, region, move, x_star)
+                launch(kernels.finish, *common, bodies, x_star, region, x, v)
+                launch(kernels.viscosity, *common, x, found, table, v, v_new)
+                wp.copy(v, v_new)
+            return capture.graph
+
+        self._v, self._x_star = v, x_star
+        first = [*common, x, v, x_star]
+        self._predict = wp.launch(kernels.predict, dim=count, inputs=first, device=device, record_cmd=True)
+        self._with_lists, self._with_new_lists = graph(new_lists=False), graph(new_lists=True)
+        self._kept = (grid, fluids, pour, v_new, move, wall_gradient, lambdas, found, table)
+        """What the graphs use lives as long as they do."""
 
 
 def _packed(container: Container, count: int, diameter: float, seed: int) -> Float[np.ndarray, "N 3"]:

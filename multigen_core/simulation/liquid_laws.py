@@ -14,13 +14,15 @@ WALL_SHARE = 0.6
 LEVELS = 500
 
 
-def wall_crossings(liquid: ParticleLiquid, body: int, container: Container, pose: Float[np.ndarray, "4 4"]) -> int:
+def wall_crossings(
+    liquid: ParticleLiquid, body: int, container: Container, pose: Float[np.ndarray, "4 4"], *, pour: int = 0
+) -> int:
     """Particles that the solver takes to be inside a container although they are not, or the other way round.
 
     ``body`` is PITCHER or RECEIVER of ``particle_kernels``, ``pose`` its frame to the world.
     """
-    local = (liquid.positions_m - pose[:3, 3]) @ pose[:3, :3]
-    radial, heights, region = np.hypot(local[:, 0], local[:, 1]), local[:, 2], liquid.regions[body]
+    local = (liquid.positions_m(pour) - pose[:3, 3]) @ pose[:3, :3]
+    radial, heights, region = np.hypot(local[:, 0], local[:, 1]), local[:, 2], liquid.regions(pour)[body]
     wall, slack = np.interp(heights, *np.array(container.profile).T), WALL_SHARE * container.wall_m
     escaped = (region == INSIDE) & ((radial > wall + slack) | (heights < -slack))
     within = (heights > slack) & (heights < container.height_m) & (radial < wall - slack)

@@ -6,8 +6,9 @@ closed form, and XSPH viscosity (eq. 17 there).
 
 Notation: x* predicted position, C density constraint, lambda its multiplier, h support radius, q = r / h,
 s distance to a wall.
-A body is one of the two containers; ``PITCHER`` moves, ``RECEIVER`` stands. Where a particle is relative to a body is
-remembered and only changes through the plane of the rim: that is what keeps thin walls tight.
+Many pours share one launch; the particles of one never meet those of another. Each has two bodies: its ``PITCHER``
+moves, its ``RECEIVER`` stands. Where a particle is relative to a body is remembered and only changes through the plane
+of the rim: that is what keeps thin walls tight.
 """
 
 # mypy: ignore-errors
@@ -100,16 +101,23 @@ class Fluid:
 
 @wp.struct
 class Bodies:
-    """Both containers: inner profiles and where they are."""
+    """The containers of all pours: inner profiles and where they are. Rows as in ``row``: pitchers, then receivers."""
 
+    pours: int
     profile: wp.array2d[wp.vec2]
-    """(height, radius) [m] from the inner bottom to the rim, shape [2, points]; shorter profiles repeat the rim."""
+    """(height, radius) [m] from the inner bottom to the rim, shape [2 pours, points]; shorter ones repeat the rim."""
     segments: wp.array[int]
     wall: wp.array[float]
     pose: wp.array[wp.transform]
     """Inner-bottom frame to world."""
     spin: wp.array[wp.spatial_vector]
     """Velocity of the frame's origin [m/s] and angular velocity [rad/s], world."""
+
+
+@wp.func
+def row(bodies: Bodies, kind: int, pour: int) -> int:
+    """Of the pitcher or the receiver of a pour."""
+    return kind * bodies.pours + pour
 
 
 @wp.func
@@ -214,13 +222,14 @@ def contact(bodies: Bodies, fluid: Fluid, body: int, region: int, x: wp.vec3) ->
 
 @wp.kernel
 def predict(
-    fluid: Fluid,
+    fluids: wp.array[Fluid],
+    pour: wp.array[int],
     x: wp.array[wp.vec3],
     v: wp.array[wp.vec3],
     x_star: wp.array[wp.vec3],
 ) -> None:
     i = wp.tid()
-    dt = fluid.timestep
+    dt = fluids[pour[i]].timestep
     v[i] = v[i] - wp.vec3(0.0, 0.0, GRAVITY * dt)
     x_star[i] = x[i] + v[i] * dt
 
@@ -229,8 +238,9 @@ def predict(
 def neighbours(
     grid: wp.uint64,
     reach: float,
-    x_star: wp.array[wp.vec3],
+    pour: wp.array[int],
     region: wp.array2d[int],
+    x_star: wp.array[wp.vec3],
     count: wp.array[int],
     table: wp.array2d[int],
 ) -> None:
@@ -240,7 +250,7 @@ def neighbours(
     p = region[PITCHER, i]
     r = region[RECEIVER, i]
     found = int(0)
-    for j in wp.hash_grid_query(grid, here, reach):
+    for j in wp.hash_grid_query(grid, here, reach, pour[i]):
         apart = here - x_star[j]
         # INSIDE + OUTSIDE is the only pair of regions that sums to 1.
         near = (
@@ -257,10 +267,11 @@ def neighbours(
 
 @wp.kernel
 def multiplier(
-    fluid: Fluid,
+    fluids: wp.array[Fluid],
+    pour: wp.array[int],
     bodies: Bodies,
-    x_star: wp.array[wp.vec3],
     region: wp.array2d[int],
+    x_star: wp.array[wp.vec3],
     count: wp.array[int],
     table: wp.array2d[int],
     lambdas: wp.array[float],
@@ -269,6 +280,7 @@ def multiplier(
     """lambda_i = -C_i / (sum_k |grad_k C_i|^2 + softness), C_i = max(density_i - 1, 0)."""
     i = wp.tid()
     here = x_star[i]
+    fluid = fluids[pour[i]]
     h = fluid.support
     inverse = 1.0 / h
     scale = fluid.volume * KERNEL_SCALE * inverse * inverse * inverse
@@ -288,8 +300,8 @@ def multiplier(
         squares += g * g * r2
     density = scale * sum_w
     from_walls = wp.vec3(0.0, 0.0, 0.0)
-    for body in range(2):
-        wall = wall_density(bodies, fluid, body, region[body, i], here)
+    for kind in range(2):
+        wall = wall_density(bodies, fluid, row(bodies, kind, pour[i]), region[kind, i], here)
         density += wall[0]
         from_walls += wp.vec3(wall[1], wall[2], wall[3])
     if region[PITCHER, i] != INSIDE and region[RECEIVER, i] != INSIDE:
@@ -303,7 +315,8 @@ def multiplier(
 
 @wp.kernel
 def correction(
-    fluid: Fluid,
+    fluids: wp.array[Fluid],
+    pour: wp.array[int],
     x_star: wp.array[wp.vec3],
     count: wp.array[int],
     table: wp.array2d[int],
@@ -315,6 +328,7 @@ def correction(
     i = wp.tid()
     here = x_star[i]
     own = lambdas[i]
+    fluid = fluids[pour[i]]
     h = fluid.support
     inverse = 1.0 / h
     steep = -20.0 * fluid.volume * KERNEL_SCALE * inverse * inverse * inverse * inverse * inverse
@@ -334,7 +348,8 @@ def correction(
 
 @wp.kernel
 def project(
-    fluid: Fluid,
+    fluids: wp.array[Fluid],
+    pour: wp.array[int],
     bodies: Bodies,
     region: wp.array2d[int],
     move: wp.array[wp.vec3],
@@ -343,15 +358,17 @@ def project(
     """Applies the corrections and keeps every particle on its side of walls and table."""
     i = wp.tid()
     here = x_star[i] + move[i]
-    for body in range(2):
-        if region[body, i] != ABOVE:
-            here = contact(bodies, fluid, body, region[body, i], here)
+    fluid = fluids[pour[i]]
+    for kind in range(2):
+        if region[kind, i] != ABOVE:
+            here = contact(bodies, fluid, row(bodies, kind, pour[i]), region[kind, i], here)
     x_star[i] = wp.vec3(here[0], here[1], wp.max(here[2], CONTACT * fluid.diameter))
 
 
 @wp.kernel
 def finish(
-    fluid: Fluid,
+    fluids: wp.array[Fluid],
+    pour: wp.array[int],
     bodies: Bodies,
     x_star: wp.array[wp.vec3],
     region: wp.array2d[int],
@@ -361,23 +378,25 @@ def finish(
     """Velocity from the change of position, friction, and the regions: they change only in the plane of a rim."""
     i = wp.tid()
     here = x_star[i]
+    fluid = fluids[pour[i]]
     velocity = (here - x[i]) / fluid.timestep
     free = bool(True)
-    for body in range(2):
+    for kind in range(2):
+        body = row(bodies, kind, pour[i])
         pose = bodies.pose[body]
         local = wp.transform_point(wp.transform_inverse(pose), here)
-        was = region[body, i]
+        was = region[kind, i]
         if local[2] >= rim_height(bodies, body):
-            region[body, i] = ABOVE
+            region[kind, i] = ABOVE
         elif was == ABOVE:
             middle = rim_radius(bodies, body) + 0.5 * bodies.wall[body]
             if local[0] * local[0] + local[1] * local[1] < middle * middle:
-                region[body, i] = INSIDE
+                region[kind, i] = INSIDE
             else:
-                region[body, i] = OUTSIDE
+                region[kind, i] = OUTSIDE
             # A narrowing wall may already be behind a particle that came fast.
-            here = contact(bodies, fluid, body, region[body, i], here)
-        if region[body, i] == INSIDE:
+            here = contact(bodies, fluid, body, region[kind, i], here)
+        if region[kind, i] == INSIDE:
             free = False
             side = side_distance(bodies, body, local)
             if wp.min(side[0], local[2]) < 0.6 * fluid.diameter:
@@ -393,7 +412,8 @@ def finish(
 
 @wp.kernel
 def viscosity(
-    fluid: Fluid,
+    fluids: wp.array[Fluid],
+    pour: wp.array[int],
     x: wp.array[wp.vec3],
     count: wp.array[int],
     table: wp.array2d[int],
@@ -404,6 +424,7 @@ def viscosity(
     i = wp.tid()
     here = x[i]
     mine = v[i]
+    fluid = fluids[pour[i]]
     h = fluid.support
     inverse = 1.0 / h
     scale = fluid.volume * KERNEL_SCALE * inverse * inverse * inverse

@@ -46,20 +46,13 @@ def roll_out(setup: PourSetup, config: Episodes, *, episode_id: str | None = Non
     state after the pour, with an action of zeros: standing still is right there. Raises MissingExtra where nothing can
     be drawn.
     """
-    world = PouringWorld(
-        setup,
-        image_px=config.image_px,
-        rate_hz=config.rate_hz,
-        particle_ml=config.particle_ml,
-        timestep_s=config.timestep_s,
-        solver_iterations=config.solver_iterations,
-    )
+    world = PouringWorld(setup, config)
     style_rng, noise_rng = np.random.default_rng(setup.seed).spawn(2)
-    style = draw_style(style_rng, setup)
+    style = draw_style(style_rng, setup, stalls=config.stalls)
     expert = Expert(setup, style, step_s=world.step_s, rng=noise_rng)
     recorder = _Recorder()
     for _ in range(round(config.max_duration_s * config.rate_hz) - 1):
-        if world.finished:
+        if world.finished and expert.retreating:
             break
         action = expert.act(world.state)
         recorder.add(world, action)

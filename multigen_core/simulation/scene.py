@@ -4,13 +4,14 @@ The parts are functions on a ``MjSpec``, so that the arm-less scene of `simulati
 """
 
 import math
+from pathlib import Path
 
 import mujoco
 import numpy as np
 from jaxtyping import Float
 
 from multigen_core.containers import Container
-from multigen_core.simulation.gen3 import HOME_RAD, add_gen3
+from multigen_core.simulation.gen3 import HOME_RAD, SERVO_LAG_S, add_gen3
 from multigen_core.simulation.placement import receiver_position_m
 from multigen_core.simulation.setup import (
     CameraDraw,
@@ -70,14 +71,22 @@ _KELVIN_RGB = (
 )
 
 
-def build_scene(setup: PourSetup) -> mujoco.MjModel:
+def build_scene(
+    setup: PourSetup, *, servo_lag_s: float = SERVO_LAG_S, arm_meshes: Path | None = None
+) -> mujoco.MjModel:
     """Arm, pitcher in its hand, receiver and room of one pour; no contacts, seven degrees of freedom.
 
     The names of what a caller needs are constants of this module; the arm's are in `simulation.gen3`.
     """
     spec = empty_spec(setup.scene)
     add_surroundings(spec, setup)
-    tool = add_gen3(spec, color=setup.scene.arm_color, grip_width_m=GRIP_WIDTH_M)
+    tool = add_gen3(
+        spec,
+        color=setup.scene.arm_color,
+        grip_width_m=GRIP_WIDTH_M,
+        servo_lag_s=servo_lag_s,
+        meshes=arm_meshes,
+    )
     pitcher = _add_held(tool, setup.pitcher)
     add_container(spec, pitcher, setup.pitcher, name=PITCHER_GEOM, group=1)
     add_grip(pitcher, setup.pitcher)

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from multigen_core.simulation.gen3 import TOOL_OFFSET_M, draw_gripper
+from multigen_core.simulation.gen3_shapes import TOOL_OFFSET_M, draw_gripper
 from multigen_core.simulation.placement import (
     clear_tilt_rad,
     mouth_centre_m,

@@ -5,14 +5,16 @@ The coupling is one-way: the arm moves the pitcher, the pitcher moves the liquid
 
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from multigen_core.experiment import Episodes
 from multigen_core.simulation.arm_motion import TICK_S, ArmMotion, LipPose, Workspace
 from multigen_core.simulation.clearance import Clearance
-from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.liquid import ParticleLiquid, Pour
 from multigen_core.simulation.particle_kernels import INSIDE
 from multigen_core.simulation.placement import (
     clear_tilt_rad,
@@ -87,43 +89,39 @@ def start_lip_pose(setup: PourSetup) -> LipPose:
 
 
 class PouringWorld:
-    """One pour. ``particle_ml``, ``timestep_s`` and ``solver_iterations`` are those of the particle liquid.
+    """One pour, with the arm, the liquid and the pictures of ``config``.
 
     Raises UserError when the pour is impossible or the arm cannot hold its start.
     """
 
-    def __init__(
-        self,
-        setup: PourSetup,
-        *,
-        image_px: int,
-        rate_hz: float,
-        particle_ml: float,
-        timestep_s: float,
-        solver_iterations: int,
-    ) -> None:
+    def __init__(self, setup: PourSetup, config: Episodes) -> None:
         setup.require_possible()
         self.setup = setup
-        self.step_s = 1.0 / rate_hz
-        self._model = build_scene(setup)
+        self.step_s = 1.0 / config.rate_hz
+        self._model = build_scene(
+            setup, servo_lag_s=config.servo_lag_s, arm_meshes=Path(config.arm_meshes) if config.arm_meshes else None
+        )
         self._data = mujoco.MjData(self._model)
         start = start_lip_pose(setup)
         self.start_tilt_rad = start.tilt_rad
         self._arm = ArmMotion(self._model, self._data, pour_workspace(setup), start)
         self._clearance = Clearance(self._model, self._data, setup)
-        self._liquid = ParticleLiquid(
+        pour = Pour(
             pitcher=setup.pitcher,
             receiver=setup.receiver,
             receiver_position_m=receiver_position_m(setup),
             pitcher_pose=self._arm.pitcher_pose,
             volume_ml=setup.initial_ml,
             viscosity=setup.liquid.viscosity,
-            particle_ml=particle_ml,
-            timestep_s=timestep_s,
-            iterations=solver_iterations,
             seed=setup.seed,
         )
-        self._image_px = image_px
+        self._liquid = ParticleLiquid(
+            pour,
+            particle_ml=config.particle_ml,
+            timestep_s=config.timestep_s,
+            iterations=config.solver_iterations,
+        )
+        self._image_px = config.image_px
         self._renderer: SceneRenderer | None = None
         self._mesh: LiquidMesh | None = None
         self._has_tilted = False
@@ -193,7 +191,7 @@ class PouringWorld:
         """
         if self._mesh is None:
             state, bottom = self.state, receiver_position_m(self.setup)
-            positions, regions = self._liquid.positions_m, self._liquid.regions
+            positions, regions = self._liquid.positions_m(), self._liquid.regions()
             settled = (regions[1] == INSIDE) & (positions[:, 2] < bottom[2] + state.level_m)
             loose = ~settled & (regions[0] != INSIDE)
             self._mesh = joined(
@@ -205,17 +203,17 @@ class PouringWorld:
                 ),
                 revolved_body(self.setup.receiver, state.level_m, bottom),
                 self._stream(positions),
-                particles_to_mesh(positions[loose], self._liquid.particle_ml),
+                particles_to_mesh(positions[loose], self._liquid.particle_ml()),
             )
         return self._mesh
 
     def _stream(self, positions_m: Float32[np.ndarray, "N 3"]) -> LiquidMesh:
         """What is in the air, as wide as the flow over the lip and drifting as its particles do."""
         state, rim_m = self.state, float(mouth_centre_m(self.setup)[2])
-        falling = (self._liquid.regions != INSIDE).all(axis=0)
+        falling = (self._liquid.regions() != INSIDE).all(axis=0)
         falling &= (positions_m[:, 2] > rim_m) & (positions_m[:, 2] < state.lip_position_m[2])
         if falling.any():
-            self._drift_m_s = float(-np.median(self._liquid.velocities_m_s[falling, 1]))
+            self._drift_m_s = float(-np.median(self._liquid.velocities_m_s()[falling, 1]))
         return falling_stream(
             state.lip_position_m,
             drop_m=state.fall_height_m,

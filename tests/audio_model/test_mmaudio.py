@@ -340,6 +340,23 @@ def test_at_first_only_the_mask_layers_learn(experiment: Experiment, inputs: Inp
     assert load_file(job.out / "masks.safetensors")["mask_projection.weight"].abs().max() > 0.0
 
 
+@pytest.mark.parametrize("stop_after", [None, 3])
+def test_a_low_rank_training_changes_linear_layers_by_that_rank(
+    experiment: Experiment, inputs: Inputs, stop_after: int | None
+) -> None:
+    job = job_of(experiment, inputs, "model", lora_rank=2, ema=0.1)
+    if stop_after:
+        train(job, Silent(), stop_after=stop_after)
+    train(job, Silent())
+    published = torch.load(inputs.root / "weights" / "mmaudio_small_16k.pth", weights_only=True)
+    learned = load_file(job.out / "mmaudio.safetensors")
+    assert learned.keys() == published.keys()
+    changed = {name for name in published if not torch.equal(learned[name], published[name])}
+    assert changed == {f"{name}.weight" for name in ("clip", "sync", "text", "enter", "middle", "leave")}
+    for name in changed:
+        assert torch.linalg.matrix_rank(learned[name] - published[name], atol=1e-5) == 2
+
+
 def test_masks_that_may_not_be_trusted_are_not_seen(experiment: Experiment, inputs: Inputs) -> None:
     job = job_of(experiment, inputs, "model", mask_dropout=1e-9, video_dropout=1e-9)
     job = replace(job, windows=tuple(replace(window, usable=window.clip_id != "a") for window in job.windows))

@@ -171,7 +171,9 @@ def test_a_training_that_is_taken_up_again_takes_the_same_next_step(job: Job, tm
         assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_the_finetuned_file_loads_in_mmaudios_own_inference(job: Job) -> None:
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_the_finetuned_file_loads_in_mmaudios_own_inference(job: Job, lora_rank: int) -> None:
+    job = replace(job, params=replace(job.params, lora_rank=lora_rank))
     train(job, Silent())
     theirs = tiny()
     before = {name: value.clone() for name, value in theirs.state_dict().items()}

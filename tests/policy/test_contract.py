@@ -21,7 +21,14 @@ LIMIT = 2.0
 SCALE = (0.02, 0.01, 0.5)
 
 
-def untrained(family: str = "diffusion", *, uses_sight: bool = True, uses_sound: bool = True) -> TrainedPolicy:
+def untrained(
+    family: str = "diffusion",
+    *,
+    uses_sight: bool = True,
+    uses_sound: bool = True,
+    eye: str = "pocket",
+    ear: str = "pocket",
+) -> TrainedPolicy:
     config = PolicyConfig(
         family=family,
         ablation="vision_audio" if uses_sound else "vision",
@@ -34,6 +41,8 @@ def untrained(family: str = "diffusion", *, uses_sight: bool = True, uses_sound:
         executed=2,
         diffusion_steps=20,
         sampling_steps=4,
+        image_encoder=eye,
+        sound_encoder=ear,
     )
     one = Affine(offset=(0.0,), scale=(1.0,))
     normaliser = Normaliser(
@@ -77,6 +86,29 @@ def test_loaded_policy_decides_as_the_saved_one(saved: tuple[TrainedPolicy, Path
         np.testing.assert_array_equal(loaded.act(observation(), seed), policy.act(observation(), seed))
 
 
+@pytest.mark.parametrize(
+    ("eye", "ear", "millions"), [("resnet18", "pocket", 11.2), ("vit", "pocket", 5.4), ("pocket", "ast", 85.0)]
+)
+def test_encoders_of_the_published_size_see_and_hear(eye: str, ear: str, millions: float) -> None:
+    policy = untrained(eye=eye, ear=ear)
+    large = policy.network.encoder.sound if ear == "ast" else policy.network.encoder.image
+    assert sum(weights.numel() for weights in large.parameters()) / 1e6 == pytest.approx(millions, rel=0.03)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in large.modules())
+    assert _sees(policy) and _hears(policy)
+
+
+def _sees(policy: TrainedPolicy) -> bool:
+    """Whether another picture makes it decide otherwise."""
+    dark = dataclasses.replace(observation(), rgb=np.zeros((48, 48, 3), np.uint8))
+    return not np.array_equal(policy.act(observation(), 1), policy.act(dark, 1))
+
+
+def _hears(policy: TrainedPolicy) -> bool:
+    """Whether another sound makes it decide otherwise."""
+    quiet = dataclasses.replace(observation(), waveform=np.zeros(16_000, np.float32))
+    return not np.array_equal(policy.act(observation(), 1), policy.act(quiet, 1))
+
+
 def test_decision_follows_the_seed_and_the_limits(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, _ = saved
     actions = policy.act(observation(), 1)
@@ -89,16 +121,12 @@ def test_decision_follows_the_seed_and_the_limits(saved: tuple[TrainedPolicy, Pa
 
 def test_only_a_policy_with_an_eye_sees(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, _ = saved
-    dark = dataclasses.replace(observation(), rgb=np.zeros((48, 48, 3), np.uint8))
-    same = np.array_equal(policy.act(observation(), 1), policy.act(dark, 1))
-    assert same != policy.uses_sight
+    assert _sees(policy) == policy.uses_sight
 
 
 def test_only_a_policy_with_an_ear_hears(saved: tuple[TrainedPolicy, Path]) -> None:
     policy, _ = saved
-    quiet = dataclasses.replace(observation(), waveform=np.zeros(16_000, np.float32))
-    same = np.array_equal(policy.act(observation(), 1), policy.act(quiet, 1))
-    assert same != policy.uses_sound
+    assert _hears(policy) == policy.uses_sound
 
 
 def test_saved_config_names_units_and_frame(saved: tuple[TrainedPolicy, Path]) -> None:

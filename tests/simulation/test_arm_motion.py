@@ -15,7 +15,7 @@ from multigen_core.simulation.arm_motion import (
     LipPose,
     Workspace,
 )
-from multigen_core.simulation.gen3 import JOINT_SPEED_RAD_S, JOINTS
+from multigen_core.simulation.gen3 import JOINT_SPEED_RAD_S, JOINTS, SERVO_LAG_S
 from multigen_core.simulation.placement import mouth_centre_m, start_lip_position_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
 from multigen_core.simulation.scene import build_scene
@@ -28,9 +28,11 @@ def anywhere(y_m: float, z_m: float) -> float:
     return 0.0
 
 
-def motion(seed: int = 0, least_tilt_rad: Callable[[float, float], float] = anywhere) -> tuple[ArmMotion, Workspace]:
+def motion(
+    seed: int = 0, least_tilt_rad: Callable[[float, float], float] = anywhere, servo_lag_s: float = SERVO_LAG_S
+) -> tuple[ArmMotion, Workspace]:
     setup = draw_setup(seed, TRAINING_RANGES)
-    model = build_scene(setup)
+    model = build_scene(setup, servo_lag_s=servo_lag_s)
     mouth, lip = mouth_centre_m(setup), start_lip_position_m(setup)
     workspace = Workspace(
         x_m=float(mouth[0]),
@@ -56,6 +58,15 @@ def test_tilting_leaves_the_lip_in_place(seed: int) -> None:
         assert np.abs(arm.lip_position_m - lip).max() < 5e-4
     run(arm, [0.0, 0.0, 0.0], 0.3)
     assert arm.tilt_rad == pytest.approx(START_TILT_RAD + np.radians(64.0), abs=np.radians(0.5))
+
+
+@pytest.mark.parametrize("lag_s", [0.035, 0.1])
+def test_at_a_steady_speed_the_pitcher_is_as_late_as_the_servos(lag_s: float) -> None:
+    arm, _ = motion(servo_lag_s=lag_s)
+    rate_rad_s = np.radians(15.0)
+    run(arm, [0.0, 0.0, rate_rad_s], 1.5)
+    behind_rad = START_TILT_RAD + 1.5 * rate_rad_s - arm.tilt_rad
+    assert behind_rad / rate_rad_s == pytest.approx(lag_s, abs=0.01)
 
 
 def test_the_lip_moves_as_far_as_it_was_told() -> None:

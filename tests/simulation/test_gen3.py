@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
 
+from multigen_core.errors import UserError
 from multigen_core.simulation.gen3 import (
     FLANGE_BODY,
     HOME_RAD,
@@ -9,8 +12,10 @@ from multigen_core.simulation.gen3 import (
     JOINT_SPEED_RAD_S,
     JOINTS,
     TOOL_BODY,
+    add_gen3,
     gen3_model,
 )
+from multigen_core.simulation.gen3_shapes import MESH_FILES
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,36 @@ def test_continuous_joints_turn_past_half_a_turn(model, number):
     command[number] += 4.0
     data = _settled(model, HOME_RAD, command)
     assert data.qpos[number] == pytest.approx(command[number], abs=0.01)
+
+
+def _write_brick(file: Path) -> None:
+    """Binary STL of a box of 4 x 6 x 8 cm: a header, the number of triangles, and each with normal and corners."""
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * (0.02, 0.03, 0.04)
+    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    faces = [face for a, b, c, d in quads for face in ((a, b, c), (a, c, d))]
+    triangle = np.dtype([("normal", "<3f4"), ("corners", "<(3,3)f4"), ("attribute", "<u2")])
+    rows = np.zeros(len(faces), triangle)
+    rows["corners"] = corners[np.array(faces)]
+    file.write_bytes(bytes(80) + np.uint32(len(faces)).tobytes() + rows.tobytes())
+
+
+def _arm_of(meshes: Path) -> mujoco.MjModel:
+    spec = mujoco.MjSpec()
+    add_gen3(spec, color=(0.9, 0.9, 0.9), grip_width_m=0.08, meshes=meshes)
+    return spec.compile()
+
+
+def test_an_arm_of_meshes_moves_and_weighs_like_one_of_tubes(model, tmp_path):
+    for name in MESH_FILES.values():
+        _write_brick(tmp_path / name)
+    arm = _arm_of(tmp_path)
+    assert arm.nmesh == 1 + len(JOINTS)
+    assert arm.body_mass == pytest.approx(model.body_mass)
+    assert (arm.jnt_range == model.jnt_range).all()
+    size = arm.geom_size[arm.geom_dataid == 0]
+    assert sorted(size[0]) == pytest.approx([0.02, 0.03, 0.04], abs=1e-4)
+
+
+def test_a_missing_mesh_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"arm_meshes: there is no base_link\.stl"):
+        _arm_of(tmp_path)

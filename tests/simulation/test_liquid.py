@@ -1,11 +1,14 @@
 """Laws of the particle liquid: nothing is lost, nothing goes through walls, and what is at rest fills its volume."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import warp as wp
 
 from multigen_core.containers import Container, frustum
 from multigen_core.simulation import particle_kernels as kernels
-from multigen_core.simulation.liquid import ParticleLiquid
+from multigen_core.simulation.liquid import ParticleLiquid, Pour
 from multigen_core.simulation.liquid_laws import mean_height_level_m, wall_crossings
 from multigen_core.simulation.placement import pitcher_pose
 from multigen_core.simulation.training_ware import TRAINING_PITCHERS, TRAINING_RECEIVERS
@@ -31,31 +34,33 @@ TUMBLER = frustum(
 BOTTOM = np.array([0.5, 0.0, 0.002])
 LIP = BOTTOM + np.array([0.0, 0.01, TUMBLER.height_m + 0.05])
 STEP_S = 0.02
+COARSE: dict[str, Any] = {"particle_ml": 1.0, "timestep_s": 0.004, "iterations": 3}
 
 
-def filled(
+def pour_of(
     volume_ml: float,
     *,
     pose: np.ndarray | None = None,
     pitcher: Container = PITCHER,
     receiver: Container = TUMBLER,
-    particle_ml: float = 1.0,
-    timestep_s: float = 0.004,
     viscosity: float = 0.05,
     seed: int = 1,
-) -> ParticleLiquid:
-    return ParticleLiquid(
+) -> Pour:
+    return Pour(
         pitcher=pitcher,
         receiver=receiver,
         receiver_position_m=BOTTOM,
         pitcher_pose=tilted(20.0, pitcher=pitcher) if pose is None else pose,
         volume_ml=volume_ml,
         viscosity=viscosity,
-        particle_ml=particle_ml,
-        timestep_s=timestep_s,
-        iterations=3,
         seed=seed,
     )
+
+
+def filled(volume_ml: float, *, particle_ml: float = 1.0, timestep_s: float = 0.004, **pour: Any) -> ParticleLiquid:
+    """The liquid of one :func:`pour_of`."""
+    fineness = COARSE | {"particle_ml": particle_ml, "timestep_s": timestep_s}
+    return ParticleLiquid(pour_of(volume_ml, **pour), **fineness)
 
 
 def tilted(tilt_deg: float, *, aside_m: float = 0.0, pitcher: Container = PITCHER) -> np.ndarray:
@@ -73,9 +78,15 @@ def ware(name: str) -> Container:
     return next(one for one in (*TRAINING_RECEIVERS, *TRAINING_PITCHERS) if one.name == name)
 
 
-def total_ml(liquid: ParticleLiquid) -> float:
-    census = liquid.census()
+def total_ml(liquid: ParticleLiquid, pour: int = 0) -> float:
+    census = liquid.census(pour)
     return census.in_pitcher_ml + census.in_receiver_ml + census.in_flight_ml + census.spilled_ml
+
+
+def level_m(liquid: ParticleLiquid, pour: int = 0) -> float:
+    """In the tumbler."""
+    heights = liquid.positions_m(pour)[liquid.regions(pour)[1] == kernels.INSIDE, 2]
+    return mean_height_level_m(heights - BOTTOM[2], TUMBLER)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +104,9 @@ def test_liquid_at_rest_fills_its_volume(name: str, volume_ml: float) -> None:
     upright = tilted(0.0, aside_m=0.25, pitcher=cup)
     liquid = filled(volume_ml, pose=upright, pitcher=cup, particle_ml=0.25, timestep_s=0.002)
     liquid.advance(upright, 0.4)
-    heights = liquid.positions_m[:, 2] - upright[2, 3]
+    heights = liquid.positions_m()[:, 2] - upright[2, 3]
     assert mean_height_level_m(heights, cup) == pytest.approx(cup.level_at(volume_ml * 1e-6), rel=0.02)
-    assert np.linalg.norm(liquid.velocities_m_s, axis=1).mean() < 0.05
+    assert np.linalg.norm(liquid.velocities_m_s(), axis=1).mean() < 0.05
     assert liquid.census().in_pitcher_ml == pytest.approx(volume_ml)
 
 
@@ -105,9 +116,8 @@ def test_the_level_does_not_depend_on_the_time_step() -> None:
         liquid = filled(200.0, timestep_s=timestep_s)
         pour(liquid, to_deg=115.0, seconds=2.4)
         census = liquid.census()
-        inside = liquid.positions_m[liquid.regions[1] == kernels.INSIDE]
         level = TUMBLER.level_at(census.in_receiver_ml * 1e-6)
-        assert mean_height_level_m(inside[:, 2] - BOTTOM[2], TUMBLER) == pytest.approx(level, rel=0.03), timestep_s
+        assert level_m(liquid) == pytest.approx(level, rel=0.03), timestep_s
         assert census.in_receiver_ml > 185.0
 
 
@@ -168,9 +178,7 @@ def test_a_pour_arrives_in_the_receiver_and_nothing_is_lost() -> None:
     census = liquid.census()
     assert census.in_receiver_ml > 190.0
     assert census.in_pitcher_ml < 5.0
-    inside = liquid.positions_m[liquid.regions[1] == kernels.INSIDE]
-    level = TUMBLER.level_at(census.in_receiver_ml * 1e-6)
-    assert mean_height_level_m(inside[:, 2] - BOTTOM[2], TUMBLER) == pytest.approx(level, rel=0.05)
+    assert level_m(liquid) == pytest.approx(TUMBLER.level_at(census.in_receiver_ml * 1e-6), rel=0.05)
 
 
 @pytest.mark.parametrize("tilt_s", [0.2, 0.5])
@@ -183,7 +191,7 @@ def test_no_particle_goes_through_a_wall_in_a_fast_tilt(tilt_s: float) -> None:
         liquid.advance(tilted(float(tilt)), STEP_S)
         assert wall_crossings(liquid, kernels.PITCHER, PITCHER, tilted(float(tilt))) == 0
         assert wall_crossings(liquid, kernels.RECEIVER, TUMBLER, standing) == 0
-    assert liquid.positions_m[:, 2].min() > 0.0
+    assert liquid.positions_m()[:, 2].min() > 0.0
     assert total_ml(liquid) == pytest.approx(250.0)
 
 
@@ -210,7 +218,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     def positions(seed: int) -> bytes:
         liquid = filled(60.0, seed=seed)
         liquid.advance(tilted(60.0), 0.2)
-        return liquid.positions_m.tobytes()
+        return liquid.positions_m().tobytes()
 
     assert positions(3) == positions(3)
     assert positions(3) != positions(4)
@@ -232,3 +240,34 @@ def test_half_of_the_density_of_a_wall_is_left_in_its_plane() -> None:
 def test_too_much_for_the_pitcher_is_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         filled(5000.0)
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param("cuda:0", marks=pytest.mark.skipif(not wp.is_cuda_available(), reason="needs a CUDA device")),
+    ],
+)
+def test_pours_in_one_launch_share_the_statistics_of_pours_alone(device: str) -> None:
+    """Four pitchers at the same place, with other amounts, liquids and tilts; bytes differ with the lists' age."""
+    pitchers = TRAINING_PITCHERS[:4]
+    pours = [
+        pour_of(120.0 + 30.0 * k, pitcher=pitcher, viscosity=0.02 + 0.1 * k, seed=k)
+        for k, pitcher in enumerate(pitchers)
+    ]
+    together = ParticleLiquid(*pours, **COARSE, device=device)
+    alone = [ParticleLiquid(pour, **COARSE) for pour in pours]
+    for tilt in [*np.linspace(20.0, 118.0, 150), *np.full(40, 118.0)]:
+        poses = np.array([tilted(float(tilt) - 8.0 * k, pitcher=pitcher) for k, pitcher in enumerate(pitchers)])
+        together.advance(poses, STEP_S)
+        for k, (liquid, pose) in enumerate(zip(alone, poses, strict=True)):
+            liquid.advance(pose, STEP_S)
+            assert wall_crossings(together, kernels.PITCHER, pitchers[k], pose, pour=k) == 0
+    for k, (one, liquid) in enumerate(zip(pours, alone, strict=True)):
+        apart, beside = liquid.census(), together.census(k)
+        assert total_ml(together, k) == pytest.approx(one.volume_ml)
+        assert beside.in_receiver_ml > 0.5 * one.volume_ml
+        assert beside.in_receiver_ml == pytest.approx(apart.in_receiver_ml, abs=0.04 * one.volume_ml)
+        assert beside.in_pitcher_ml == pytest.approx(apart.in_pitcher_ml, abs=0.04 * one.volume_ml)
+        assert level_m(together, k) == pytest.approx(level_m(liquid), rel=0.03)
