@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MULTIGEN_ROOT := $(CURDIR)
 export MUJOCO_GL ?= egl
 
-.PHONY: help setup check test browser chaos demo ui remote study bench
+.PHONY: help setup check audit test browser chaos demo ui remote study bench
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,11 +21,17 @@ help: ## this list
 setup: ## the environment in .venv and, as root on Debian, the system packages
 	@infra/setup.sh
 
-check: setup ## lint, format and types
+check: setup ## pins, lint, format and types
+	python infra/audit.py
 	ruff check .
 	ruff format --check .
 	mypy
 	mypy --allow-any-generics -p pipelines
+
+audit: ## the pins against today's advisories, which takes a network that reaches PyPI itself
+	@[ -x .multigen/pip-audit/bin/pip-audit ] || { python3 -m venv .multigen/pip-audit; .multigen/pip-audit/bin/pip install --quiet pip-audit==2.10.1; }
+	@# Strict: without it, what PyPI does not answer for counts as sound.
+	.multigen/pip-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 test: check ## check, then the tests, a tiny run of the whole pipeline among them
 	pytest -m "not extra and not browser and not chaos"

@@ -353,6 +353,18 @@ class Champion:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class AudioChampion:
+    """The gate before the alias ``champion`` of the audio model moves; errors are of pitch, in octaves."""
+
+    margin: NotNegative
+    """How much lower than the champion's pitch error the challenger's must be."""
+    max_container_loss: NotNegative
+    """How much higher than the champion's the challenger's pitch error may be on any one container."""
+    max_sdr_loss_db: NotNegative
+    """How much lower than the champion's the challenger's fidelity may be."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Automation:
     """When the pipeline runs by itself, once somebody turned it on, and when its results count as old."""
 
@@ -383,6 +395,7 @@ class Experiment:
     policy: Policy
     evaluation: Evaluation
     champion: Champion
+    audio_champion: AudioChampion
     automation: Automation
 
 

@@ -41,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     play = commands.add_parser("play", help="one trial of a registered policy, as a video with sound")
     play.add_argument("model", help="models:/multigen-policy@champion, or models:/multigen-policy/3")
     add_trial_options(play)
-    back = commands.add_parser("rollback", help="make the previous policy the champion again")
+    back = commands.add_parser("rollback", help="make the previous version the champion again")
+    back.add_argument("--model", default="multigen-policy", help="its name in the registry; default: %(default)s")
     back.add_argument("--reason", required=True, help="kept with the version that is withdrawn")
     return parser
 
@@ -109,7 +110,7 @@ def _rollback(options: argparse.Namespace, root: Path) -> None:
     from pipelines.promotion import roll_back
     from pipelines.resources.mlflow import Mlflow
 
-    withdrawn, restored = roll_back(Mlflow(root=str(root)).client(), root, options.reason, print)
+    withdrawn, restored = roll_back(Mlflow(root=str(root)).client(), root, options.reason, print, model=options.model)
     print(f"champion is version {restored} again; version {withdrawn} was withdrawn")
 
 

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
+from pipelines.assets.champions import audio_champion, champion
 from pipelines.assets.clips import clips, masks, segmenter
-from pipelines.assets.evaluation import champion, evaluation, report
+from pipelines.assets.evaluation import evaluation, report
 from pipelines.assets.policy import policy
 from pipelines.assets.remote import remote_copy
 from pipelines.assets.simulation import episodes
@@ -30,6 +31,7 @@ ASSETS = [
     policy,
     evaluation,
     report,
+    audio_champion,
     champion,
     remote_copy,
 ]

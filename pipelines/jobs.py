@@ -10,6 +10,7 @@ import sys
 
 import dagster as dg
 
+from pipelines.registry import POLICY
 from pipelines.resources.compute import Compute
 from pipelines.resources.mlflow import Mlflow
 from pipelines.step import DATA_VERSION, user_errors_as_failures
@@ -45,24 +46,30 @@ def whole_graph() -> None:
 
 
 class Withdrawal(dg.Config):
-    """Why the champion has to go."""
+    """Which champion has to go, and why."""
 
     reason: str
     """Kept with the model version."""
+    model: str = POLICY
+    """Its name in the registry."""
 
 
 @dg.op
 def restore_previous(context: dg.OpExecutionContext, config: Withdrawal, compute: Compute, mlflow: Mlflow) -> None:
     """Raises dagster.Failure when there is no previous version."""
+    from pipelines.contests import CONTESTS
     from pipelines.promotion import roll_back
 
     with user_errors_as_failures():
-        withdrawn, restored = roll_back(mlflow.client(), compute.folder, config.reason, context.log.info)
+        withdrawn, restored = roll_back(
+            mlflow.client(), compute.folder, config.reason, context.log.info, model=config.model
+        )
     context.log.info(f"champion is version {restored} again; version {withdrawn} was withdrawn: {config.reason}")
+    (asset,) = (contest.asset for contest in CONTESTS.values() if contest.model == config.model)
     tags = {DATA_VERSION: restored}
-    context.log_event(dg.AssetMaterialization("champion", description=f"Rolled back: {config.reason}", tags=tags))
+    context.log_event(dg.AssetMaterialization(asset, description=f"Rolled back: {config.reason}", tags=tags))
 
 
-@dg.job(description="Makes the previous policy the champion again; the withdrawn version keeps the reason as a tag.")
+@dg.job(description="Makes the previous version the champion again; the withdrawn one keeps the reason as a tag.")
 def roll_back_champion() -> None:
     restore_previous()

@@ -16,15 +16,15 @@ from multigen_core.errors import ConfigError, UserError
 from multigen_core.experiment import Experiment
 from multigen_core.stages import JOURNAL, output_of, stage_named
 from multigen_core.storage import finished
+from pipelines.contests import CONTESTS
 from pipelines.instance import IN_PROCESS, open_instance
 from pipelines.project import load_experiment
-from pipelines.promotion import evidence
 from pipelines.recovery import bury_killed_runs, only_walk
 from pipelines.resources.compute import Compute
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 from pipelines.step import DATA_VERSION
-from pipelines.units import CHAMPION, REMOTE_COPY, Unit, read_by, units_of
+from pipelines.units import CHAMPIONS, REMOTE_COPY, Unit, read_by, units_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -78,8 +78,9 @@ class _Walk:
         )
 
     def _fresh(self, unit: Unit, changed: set[str], made_anew: set[Unit]) -> bool:
-        if unit.asset == CHAMPION:
-            return _journal(self._root, CHAMPION).get("evidence") == evidence(self._experiment, self._dvc)
+        if unit.asset in CHAMPIONS:
+            contest = CONTESTS[unit.asset](self._experiment, self._root, self._dvc)
+            return _journal(self._root, unit.asset).get("evidence") == contest.evidence()
         if unit.asset == REMOTE_COPY:
             return False
         stage = stage_named(unit.asset)
@@ -87,7 +88,7 @@ class _Walk:
         return whole and unit.address not in changed and made_anew.isdisjoint(read_by(unit, self._experiment))
 
     def _version(self, unit: Unit) -> str | None:
-        return None if unit.asset in {CHAMPION, REMOTE_COPY} else self._dvc.recorded(unit.asset, unit.partition)
+        return None if unit.asset in {*CHAMPIONS, REMOTE_COPY} else self._dvc.recorded(unit.asset, unit.partition)
 
     def _run(self, unit: Unit, *, label: str) -> None:
         import dagster as dg
@@ -163,10 +164,10 @@ def _selected(select: Sequence[str], experiment: Experiment) -> list[Unit]:
 
 
 def _note(result: "dg.ExecuteInProcessResult", unit: Unit) -> str:
-    """The champion's verdict in words."""
-    if unit.asset != CHAMPION:
+    """A champion's verdict in words."""
+    if unit.asset not in CHAMPIONS:
         return ""
-    (event,) = result.asset_materializations_for_node(CHAMPION)
+    (event,) = result.asset_materializations_for_node(unit.asset)
     return f": {event.metadata['reasons'].value}"
 
 

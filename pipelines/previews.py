@@ -25,6 +25,8 @@ FRAMES = 6
 SHEET_COLUMNS = 8
 PAGE_PICTURES = 2
 """Pictures of a report that are shown."""
+RESAMPLES = 1000
+"""Of the bootstrap behind the bars that are only looked at."""
 
 
 def figures(summary: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
@@ -53,6 +55,8 @@ def pictures(stage: Stage, folder: Path, curves: Curves) -> dict[str, dg.Metadat
             shown["frames"] = _markdown(_png(_image_plot(strip)))
         if stage.name == "clips":
             shown["funnel"] = _markdown(_funnel(folder))
+    elif stage.name == "evaluation":
+        shown["NMAE per cup"] = _markdown(_cups(folder))
     plots = sorted(folder.rglob("*.png"))[:PAGE_PICTURES]
     return shown | {path.stem: _markdown(path.read_bytes()) for path in plots}
 
@@ -131,6 +135,19 @@ def _funnel(folder: Path) -> bytes:
     from multigen_core.storage import read_summary
 
     return funnel(steps_of(read_summary(folder)))
+
+
+def _cups(folder: Path) -> bytes:
+    """NMAE with its interval on every cup."""
+    from multigen_core.evaluation.figures import container_bars
+    from multigen_core.evaluation.nmae import by_container
+    from multigen_core.evaluation.statistics import Bootstrap
+    from multigen_core.evaluation.table import read_trials
+
+    trials = read_trials(folder)
+    nmae = {name: score.nmae for name, score in by_container(trials, Bootstrap(RESAMPLES, 0)).items()}
+    opaque = {trial.container: trial.opaque for trial in trials}
+    return container_bars({trials[0].ablation: nmae}, {name: opaque[name] for name in nmae})
 
 
 def _contact_sheet(folder: Path) -> "np.ndarray":

@@ -1,10 +1,9 @@
-"""Moves the registry's alias ``champion`` when the new policy passes the gate, and writes every decision down."""
+"""Moves a model's alias ``champion`` when the challenger passes the gate, and writes every decision down."""
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,21 +11,18 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from multigen_core.errors import ConfigError, MissingInput, UserError
-from multigen_core.experiment import Experiment, seed_for
+from multigen_core.errors import MissingInput, UserError
 from multigen_core.progress import Progress
-from multigen_core.records import Trial
-from multigen_core.stages import Inputs, code_version, output_of, stage_named
+from pipelines.contests import CONTESTS, Contest, Rows
 from pipelines.project import STATE
 from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at, weights_of
-from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import StepRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-__all__ = ["DECISION", "Verdict", "evidence", "judge", "roll_back", "trained_policy"]
+__all__ = ["DECISION", "Verdict", "judge", "roll_back"]
 
 DECISION = "decision"
 """Tag of a judged version: ``promoted`` or ``refused``; beside it ``decision.reasons``, ``decision.figures``, ..."""
@@ -35,9 +31,9 @@ ROLLED_BACK = "rolled_back"
 REPLACED = "replaced"
 """Tag of a champion's version: the version that was champion before it."""
 TRIALS_RUN = "trials_run_id"
-"""Tag of a champion's version: the MLflow run that keeps its trials, below ``v<version>``."""
+"""Tag of a champion's version: the MLflow run that keeps its trials or scores, below ``v<version>``."""
 PROTOCOL = "trials_protocol"
-"""Tag of a champion's version: digest of what its trials were made under, besides their seeds."""
+"""Tag of a champion's version: digest of what those were made under, besides their seeds."""
 PATIENCE_S = 3600.0
 """How long a promotion waits for another one, which may evaluate a champion again."""
 
@@ -59,90 +55,67 @@ class Verdict:
         return self.champion == self.challenger
 
 
-def evidence(experiment: Experiment, dvc: Dvc) -> dict[str, str | None]:
-    """What a verdict rests on: while it stays the same, there is nothing to judge again."""
-    ablation = experiment.champion.ablation
-    versions = {stage: dvc.recorded(stage, ablation) for stage in ("policy", "evaluation")}
-    return versions | {name: str(value) for name, value in asdict(experiment.champion).items()}
-
-
-def trained_policy(experiment: Experiment, dvc: Dvc) -> str | None:
-    """DVC's md5 of the policy that the evaluation on disk poured with; None when DVC recorded none."""
-    ablation = experiment.champion.ablation
-    return dvc.read("evaluation", ablation).get(output_of(stage_named("policy"), ablation).as_posix())
-
-
-def judge(experiment: Experiment, root: Path, run: StepRun, progress: Progress, *, poured_with: str | None) -> Verdict:
+def judge(contest: Contest, run: StepRun, progress: Progress) -> Verdict:
     """Compares challenger and champion on the same trials; moves ``champion`` and ``previous`` if the gate says so.
 
-    A champion whose trials do not pair with the challenger's, or were made under another protocol, is evaluated again
-    first. ``poured_with`` is the md5 of the policy that the trials on disk are of. Of two calls at once the second one
-    waits and then meets the first one's champion.
+    A champion whose trials do not pair with the challenger's, or were made under another protocol, is measured again
+    first. Of two calls at once the second one waits and then meets the first one's champion.
 
-    Raises ConfigError when no policy of ``champion.ablation`` is trained, MissingInput when none is registered or the
-    trials are another policy's.
+    Raises ConfigError when the params train no such model, MissingInput when none is registered or the trials are
+    another model's.
     """
-    ablation = experiment.champion.ablation
-    if ablation not in experiment.policy.ablations:
-        trained = ", ".join(experiment.policy.ablations)
-        raise ConfigError(f"champion.ablation is {ablation!r}, but policy.ablations trains only {trained}")
-    with _one_at_a_time(root, progress.say):
-        challenger = version_at(run.client, POLICY, CHALLENGER)
+    trained, measured = contest.trained.address, contest.measured.address
+    with _one_at_a_time(contest.root, progress.say):
+        challenger = version_at(run.client, contest.model, CHALLENGER)
         if challenger is None:
-            raise MissingInput(f"{POLICY} has no version {CHALLENGER!r}: materialize policy@{ablation} first")
-        if poured_with not in (None, challenger.tags.get("dvc_md5")):
+            raise MissingInput(f"{contest.model} has no version {CHALLENGER!r}: materialize {trained} first")
+        if not contest.measured_with() <= {challenger.tags.get("dvc_md5")}:
             raise MissingInput(
-                f"the trials of evaluation@{ablation} are not those of {POLICY} version {challenger.version}: "
-                f"materialize evaluation@{ablation} first"
+                f"the trials of {measured} are not those of {contest.model} version {challenger.version}: "
+                f"materialize {measured} and what is before it first"
             )
-        champion = version_at(run.client, POLICY, CHAMPION)
-        return _decide(experiment, root, run, progress, challenger, champion)
+        champion = version_at(run.client, contest.model, CHAMPION)
+        return _decide(contest, run, progress, challenger, champion)
 
 
-def roll_back(client: "MlflowClient", root: Path, reason: str, say: Callable[[str], None]) -> tuple[str, str]:
+def roll_back(
+    client: "MlflowClient", root: Path, reason: str, say: Callable[[str], None], *, model: str = POLICY
+) -> tuple[str, str]:
     """Makes ``previous`` the champion again and withdraws the present one; returns (withdrawn, restored) versions.
 
-    Raises UserError without a reason, MissingInput when there is nothing to go back to.
+    Raises UserError without a reason or for an unknown model, MissingInput when there is nothing to go back to.
     """
+    known = [contest.model for contest in CONTESTS.values()]
+    if model not in known:
+        raise UserError(f"no champion of {model!r} is kept: models are {', '.join(known)}")
     if not reason.strip():
         raise UserError("a rollback needs a reason, which is kept with the model version: pass one")
     with _one_at_a_time(root, say):
-        champion, previous = version_at(client, POLICY, CHAMPION), version_at(client, POLICY, PREVIOUS)
+        champion, previous = version_at(client, model, CHAMPION), version_at(client, model, PREVIOUS)
         if champion is None or previous is None or previous.version == champion.version:
-            raise MissingInput(f"{POLICY} has no version {PREVIOUS!r} besides its champion: nothing to go back to")
+            raise MissingInput(f"{model} has no version {PREVIOUS!r} besides its champion: nothing to go back to")
         for name, value in ((ROLLED_BACK, _now()), (f"{ROLLED_BACK}.reason", reason.strip())):
-            client.set_model_version_tag(POLICY, champion.version, name, value)
-        client.set_registered_model_alias(POLICY, CHAMPION, previous.version)
+            client.set_model_version_tag(model, champion.version, name, value)
+        client.set_registered_model_alias(model, CHAMPION, previous.version)
         if REPLACED in previous.tags:
-            client.set_registered_model_alias(POLICY, PREVIOUS, previous.tags[REPLACED])
+            client.set_registered_model_alias(model, PREVIOUS, previous.tags[REPLACED])
         else:
-            client.delete_registered_model_alias(POLICY, PREVIOUS)
+            client.delete_registered_model_alias(model, PREVIOUS)
     return str(champion.version), str(previous.version)
 
 
 def _decide(
-    experiment: Experiment,
-    root: Path,
-    run: StepRun,
-    progress: Progress,
-    challenger: "ModelVersion",
-    champion: "ModelVersion | None",
+    contest: Contest, run: StepRun, progress: Progress, challenger: "ModelVersion", champion: "ModelVersion | None"
 ) -> Verdict:
-    from multigen_core.evaluation.gate import gate
-    from multigen_core.evaluation.statistics import Bootstrap
-    from multigen_core.evaluation.table import read_trials
-
     current, name = None if champion is None else str(champion.version), str(challenger.version)
     if current == name:
         return Verdict(False, current, name, (f"version {current} is the champion already",), {})
     if ROLLED_BACK in challenger.tags:
         reason = f"version {name} was rolled back on {challenger.tags[ROLLED_BACK]}: train another one"
         return Verdict(False, current, name, (reason,), {})
-    folder = root / output_of(stage_named("evaluation"), experiment.champion.ablation)
-    trials = read_trials(folder)
-    rivals = None if champion is None else _champion_trials(champion, trials, experiment, root, run, progress)
-    bootstrap = Bootstrap(experiment.evaluation.bootstrap, seed_for(experiment, "champion"))
-    decision = gate(trials, rivals, experiment.champion, bootstrap)
+    rows = contest.read(contest.folder)
+    rivals = None if champion is None else _champion_rows(contest, champion, rows, run, progress)
+    decision = contest.gate(rows, rivals, contest.bootstrap)
     # First the tags, then the aliases: the aliases are what counts, and a killed process may leave the first alone.
     tags = {
         DECISION: "promoted" if decision.promote else "refused",
@@ -153,80 +126,51 @@ def _decide(
         f"{DECISION}.mlflow_run_id": run.run_id,
     } | ({REPLACED: current} if decision.promote and current else {})
     for tag, value in tags.items():
-        run.client.set_model_version_tag(POLICY, name, tag, value)
+        run.client.set_model_version_tag(contest.model, name, tag, value)
     if decision.promote:
-        _keep_trials(run, name, folder, experiment)
+        _keep_rows(contest, run, name, contest.folder)
         if current is not None:
-            run.client.set_registered_model_alias(POLICY, PREVIOUS, current)
-        run.client.set_registered_model_alias(POLICY, CHAMPION, name)
+            run.client.set_registered_model_alias(contest.model, PREVIOUS, current)
+        run.client.set_registered_model_alias(contest.model, CHAMPION, name)
         current = name
     return Verdict(decision.promote, current, name, decision.reasons, decision.figures)
 
 
-def _champion_trials(
-    champion: "ModelVersion",
-    trials: Sequence[Trial],
-    experiment: Experiment,
-    root: Path,
-    run: StepRun,
-    progress: Progress,
-) -> Sequence[Trial]:
+def _champion_rows(contest: Contest, champion: "ModelVersion", rows: Rows, run: StepRun, progress: Progress) -> Rows:
     """The champion's trials that pair with these: those that were kept, or new ones when they no longer fit."""
-    from multigen_core.evaluation.statistics import paired
-    from multigen_core.evaluation.table import read_trials
-    from multigen_core.evaluation.trials import run as run_trials
-
-    with TemporaryDirectory(dir=root / STATE) as scratch:
-        if champion.tags.get(PROTOCOL) == _protocol(experiment):
-            known = _kept_trials(champion, Path(scratch))
-            if len(paired(known, trials)) == len(trials):
+    with TemporaryDirectory(dir=contest.root / STATE) as scratch:
+        if champion.tags.get(PROTOCOL) == contest.protocol():
+            known = _kept_rows(contest, champion, Path(scratch))
+            if len(contest.paired(known, rows)) == len(rows):
                 return known
-        progress.say("the champion has no trials under the present params and code: evaluating it again")
-        folder = weights_of(champion, Path(scratch))
-        out = Path(scratch) / "evaluation"
+        progress.say(f"the champion has no trials under the present params and code: {contest.measured.asset} again")
+        out = Path(scratch) / contest.measured.asset
         out.mkdir()
-        inputs = Inputs(root=root, folders={"policy": (folder,)}, partition=experiment.champion.ablation)
-        run_trials(experiment, inputs, out, progress)
-        _keep_trials(run, str(champion.version), out, experiment)
-        return read_trials(out)
+        contest.measure(weights_of(champion, Path(scratch)), out, progress)
+        _keep_rows(contest, run, str(champion.version), out)
+        return contest.read(out)
 
 
-def _keep_trials(run: StepRun, version: str, folder: Path, experiment: Experiment) -> None:
+def _keep_rows(contest: Contest, run: StepRun, version: str, folder: Path) -> None:
     """Stores a version's trials with the run, for its next comparison."""
-    from multigen_core.evaluation.table import TRIALS
-
-    run.client.log_artifact(run.run_id, str(folder / TRIALS), f"v{version}")
-    run.client.set_model_version_tag(POLICY, version, TRIALS_RUN, run.run_id)
-    run.client.set_model_version_tag(POLICY, version, PROTOCOL, _protocol(experiment))
+    run.client.log_artifact(run.run_id, str(folder / contest.table), f"v{version}")
+    run.client.set_model_version_tag(contest.model, version, TRIALS_RUN, run.run_id)
+    run.client.set_model_version_tag(contest.model, version, PROTOCOL, contest.protocol())
 
 
-def _kept_trials(version: "ModelVersion", scratch: Path) -> Sequence[Trial]:
+def _kept_rows(contest: Contest, version: "ModelVersion", scratch: Path) -> Rows:
     """Empty when the artifact is gone."""
     import mlflow
 
-    from multigen_core.evaluation.table import TRIALS, read_trials
-
     try:
         path = mlflow.artifacts.download_artifacts(
-            run_id=version.tags.get(TRIALS_RUN, ""), artifact_path=f"v{version.version}/{TRIALS}", dst_path=str(scratch)
+            run_id=version.tags.get(TRIALS_RUN, ""),
+            artifact_path=f"v{version.version}/{contest.table}",
+            dst_path=str(scratch),
         )
     except (mlflow.MlflowException, OSError):
         return []
-    return read_trials(Path(path).parent)
-
-
-def _protocol(experiment: Experiment) -> str:
-    """Digest of all that decides a trial besides policy and seed: the lab's params and the code of the evaluation."""
-    evaluation, episodes = asdict(experiment.evaluation), asdict(experiment.episodes)
-    for section, name in (
-        (evaluation, "videos"),
-        (evaluation, "bootstrap"),
-        (episodes, "shards"),
-        (episodes, "per_shard"),
-    ):
-        del section[name]
-    text = json.dumps([evaluation, episodes, code_version(stage_named("evaluation"))], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return contest.read(Path(path).parent)
 
 
 @contextmanager

@@ -78,9 +78,10 @@ def _make(
         place, summary = compute.run(stage.name, partition, progress)
         progress.flush()
         run.figures(summary)
+        metadata = previews.figures(summary) | previews.pictures(stage, place, progress.curves)
         for page in place.glob("*.html"):
             run.file(page)
-        metadata = previews.figures(summary) | previews.pictures(stage, place, progress.curves)
+            metadata["page"] = dg.MetadataValue.path(page)
         metadata |= {"folder": dg.MetadataValue.path(place), "MLflow run": dg.MetadataValue.url(run.page)}
         metadata["wall time [s]"] = dg.MetadataValue.float(time.monotonic() - started_s)
         verdicts = checks.hold(stage, place, experiment)

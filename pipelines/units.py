@@ -6,11 +6,12 @@ from multigen_core.experiment import Experiment
 from multigen_core.stages import STAGES, partitions_of, stage_named
 from pipelines.project import address
 
-__all__ = ["CHAMPION", "REMOTE_COPY", "Unit", "ancestors_of", "read_by", "units_of"]
+__all__ = ["AUDIO_CHAMPION", "CHAMPION", "CHAMPIONS", "REMOTE_COPY", "Unit", "ancestors_of", "read_by", "units_of"]
 
-CHAMPION = "champion"
+AUDIO_CHAMPION, CHAMPION = "audio_champion", "champion"
+CHAMPIONS = (AUDIO_CHAMPION, CHAMPION)
 REMOTE_COPY = "remote_copy"
-"""The two assets that are no stages: one writes the registry, the other the data remote."""
+"""The assets that are no stages: the champions write the registry, the last one the data remote."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Unit:
 def units_of(experiment: Experiment) -> list[Unit]:
     """What a walk over the whole graph makes: all asset partitions but the remote's copy, upstream first."""
     stages = [Unit(stage.name, key) for stage in STAGES for key in partitions_of(stage, experiment)]
-    return [*stages, Unit(CHAMPION, None)]
+    return [*stages, *(Unit(name, None) for name in CHAMPIONS)]
 
 
 def read_by(unit: Unit, experiment: Experiment) -> set[Unit]:

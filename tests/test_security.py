@@ -147,3 +147,17 @@ def test_a_password_reaches_neither_command_line_nor_settings(tmp_path: Path, mo
     assert "env: DAGSTER_POSTGRES_URL" in (home / "dagster.yaml").read_text()
     assert secret not in (home / "dagster.yaml").read_text()
     assert not any(secret in word for server in (ui._mlflow(tmp_path, 5000),) for word in server.command)
+
+
+@pytest.mark.parametrize("page", ["security.md", "reliability.md"])
+def test_the_tests_that_a_page_names_are_there(page: str) -> None:
+    """``::test_...`` alone is one of this file's."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    places = re.findall(r"`(tests/[\w/.]*|test_\w+\.py)?(?:::(test_\w+))?`", text)
+    named = [(file, test) for file, test in places if file or test]
+    assert len(named) > 5
+    for file, test in named:
+        # A second file of a row stands without its folder.
+        (path,) = [REPOSITORY / file] if "/" in file else REPOSITORY.glob(f"tests/**/{file or Path(__file__).name}")
+        assert path.exists(), file
+        assert not test or f"def {test}(" in path.read_text(), test

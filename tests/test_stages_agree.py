@@ -11,6 +11,7 @@ from multigen_core.params import load
 from multigen_core.stages import STAGES, Stage, code_version, output_of, partitions_of, stage_named
 from pipelines.declaration import group_of
 from pipelines.definitions import ASSETS, defs
+from pipelines.units import CHAMPIONS
 
 # Dagster warns of a parameter that it passes to its own sensors by itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
@@ -79,9 +80,9 @@ def test_shared_modules_that_decide_bytes_are_listed(stage: Stage) -> None:
     assert used == {name for name in stage.code if name.endswith(".py")}
 
 
-def test_dagster_has_every_stage_the_champion_and_the_copy() -> None:
+def test_dagster_has_every_stage_both_champions_and_the_copy() -> None:
     keys = [asset.key.to_user_string() for asset in ASSETS]
-    assert sorted(keys) == sorted([*(stage.name for stage in STAGES), "champion", "remote_copy"])
+    assert sorted(keys) == sorted([*(stage.name for stage in STAGES), *CHAMPIONS, "remote_copy"])
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)

@@ -157,8 +157,9 @@ def test_the_registered_models_load_and_predict(root: Path, monkeypatch: pytest.
     assert sound.shape == (1, 2 * SAMPLE_RATE_HZ) and np.isfinite(sound).all()
 
 
-def test_the_champion_says_why(root: Path) -> None:
-    verdict = json.loads((root / ".multigen/journal/champion.json").read_text())
+@pytest.mark.parametrize("asset", ["audio_champion", "champion"])
+def test_a_champion_says_why(root: Path, asset: str) -> None:
+    verdict = json.loads((root / f".multigen/journal/{asset}.json").read_text())
     assert verdict["reasons"] and all(isinstance(reason, str) for reason in verdict["reasons"])
     assert verdict["promoted"] == (verdict["champion"] is not None)
 

@@ -41,9 +41,11 @@ from multigen_core.storage import write_json
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["CONDITIONS", "EpisodeSounds", "physical_sound", "run", "truth_of"]
+__all__ = ["CONDITIONS", "SCORES", "EpisodeSounds", "physical_sound", "run", "truth_of"]
 
 CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
+SCORES = "scores.parquet"
+"""One row per episode and condition."""
 _SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "loudness_bias_db", "onset_lag_s", "lag_s")
 _EXAMPLES = 3
 """Episodes with a picture and sound files."""
@@ -63,6 +65,7 @@ class EpisodeSounds:
     """Everything that is heard for one episode."""
 
     episode_id: str
+    container: str
     truth: PourTruth
     generated: tuple[Waveform, ...]
     """The shard's own sound first, then further seeds."""
@@ -92,10 +95,11 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         }
         for condition, waveform in heard.items():
             scores = _scores(waveform, one)
-            rows.append({"episode_id": one.episode_id, "condition": condition, **scores})
+            row = {"episode_id": one.episode_id, "container": one.container, "condition": condition}
+            rows.append(row | scores)
         progress.update(index + 1, len(sounds), "episodes scored")
     table = pd.DataFrame(rows)
-    table.to_parquet(out / "scores.parquet")
+    table.to_parquet(out / SCORES)
     figures = _figures(table, sounds)
     write_json(out / "figures.json", figures)
     (out / "fidelity_and_diversity.png").write_bytes(pictures.fidelity_and_diversity(figures))
@@ -154,6 +158,7 @@ def _gather(experiment: Experiment, inputs: "Inputs", progress: Progress) -> lis
         sounds.append(
             EpisodeSounds(
                 episode_id=episode.episode_id,
+                container=episode.receiver.name,
                 truth=truth_of(episode),
                 generated=(dubbed[shard].soundtrack(index).waveform, *further),
                 noise=noisy[shard].soundtrack(index).waveform,

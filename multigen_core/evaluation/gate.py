@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from multigen_core.evaluation.nmae import score
-from multigen_core.evaluation.statistics import Bootstrap, paired, paired_difference
+from multigen_core.evaluation.statistics import Bootstrap, paired
 from multigen_core.experiment import Champion
 from multigen_core.records import Trial
 
-__all__ = ["Decision", "gate"]
+__all__ = ["Decision", "Errors", "Limits", "compare", "gate"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,25 @@ class Decision:
     reasons: tuple[str, ...]
     """Sentences. When not promoted: every rule that was not met; else why it was."""
     figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What champion and challenger made of the same trial; lower is better."""
+
+    container: str
+    champion: float
+    challenger: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a challenger must keep against a champion, in the unit of the errors."""
+
+    section: str
+    """Of the params, for the sentences."""
+    margin: float
+    max_container_loss: float
 
 
 def gate(
@@ -62,26 +81,42 @@ def gate(
                 "evaluate the champion under the present params first"
             )
         else:
-            better = paired_difference(pairs, bootstrap)
-            figures |= {"improvement": better.mean, "improvement_low": better.low, "improvement_high": better.high}
-            words = f"improvement on the champion {better.mean:.3f} [{better.low:.3f}, {better.high:.3f}]"
-            if better.low > config.margin:
-                met.append(f"{words} lies above champion.margin {config.margin:g}")
-            else:
-                unmet.append(f"{words} is not surely above champion.margin {config.margin:g}")
-            container, loss = _worst_loss(pairs)
-            figures["container_loss_max"] = loss
-            if loss > config.max_container_loss:
-                unmet.append(
-                    f"on {container} its NMAE is {loss:.3f} above the champion's, "
-                    f"more than champion.max_container_loss {config.max_container_loss:g}"
-                )
+            errors = [Errors(first.container, first.error, second.error) for first, second in pairs]
+            limits = Limits("champion", config.margin, config.max_container_loss)
+            figures |= compare(errors, limits, bootstrap, met, unmet)
     return Decision(not unmet, tuple(unmet or met), figures)
 
 
-def _worst_loss(pairs: Sequence[tuple[Trial, Trial]]) -> tuple[str, float]:
-    """The container on which the second policy loses most against the first, and by how much NMAE; below 0: gains."""
+def compare(
+    pairs: Sequence[Errors], limits: Limits, bootstrap: Bootstrap, met: list[str], unmet: list[str]
+) -> dict[str, float]:
+    """Whether the challenger is surely better by the margin, and on no container much worse.
+
+    Adds a sentence to ``met`` or ``unmet`` for each; returns the figures.
+    """
+    better = bootstrap.mean(np.array([pair.champion - pair.challenger for pair in pairs]))
+    words = f"improvement on the champion {better.mean:.3f} [{better.low:.3f}, {better.high:.3f}]"
+    if better.low > limits.margin:
+        met.append(f"{words} lies above {limits.section}.margin {limits.margin:g}")
+    else:
+        unmet.append(f"{words} is not surely above {limits.section}.margin {limits.margin:g}")
+    container, loss = _worst_loss(pairs)
+    if loss > limits.max_container_loss:
+        unmet.append(
+            f"on {container} its error is {loss:.3f} above the champion's, "
+            f"more than {limits.section}.max_container_loss {limits.max_container_loss:g}"
+        )
+    return {
+        "improvement": better.mean,
+        "improvement_low": better.low,
+        "improvement_high": better.high,
+        "container_loss_max": loss,
+    }
+
+
+def _worst_loss(pairs: Sequence[Errors]) -> tuple[str, float]:
+    """The container on which the challenger loses most against the champion, and by how much; below 0: gains."""
     losses = defaultdict(list)
-    for first, second in pairs:
-        losses[first.container].append(second.error - first.error)
+    for pair in pairs:
+        losses[pair.container].append(pair.challenger - pair.champion)
     return max(((name, float(np.mean(values))) for name, values in losses.items()), key=lambda row: row[1])

@@ -71,7 +71,7 @@ def test_a_container_it_forgot_holds_it_back() -> None:
     decision = gate(forgetful, clumsy, CONFIG, BOOTSTRAP)
     assert decision.figures["improvement_low"] > 0.0
     assert not decision.promote
-    assert len(decision.reasons) == 1 and f"on {cup} its NMAE is" in decision.reasons[0]
+    assert len(decision.reasons) == 1 and f"on {cup} its error is" in decision.reasons[0]
     assert gate(forgetful, clumsy, replace(CONFIG, max_container_loss=0.5), BOOTSTRAP).promote
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.definitions import ASSETS
 from pipelines.laws import LAWS
+from pipelines.units import CHAMPIONS
 from tests.skeleton import REPOSITORY, environment, lay_out
 
 
@@ -52,8 +53,18 @@ def test_assets_are_selected_by_strings(selection: str, names: set[str]) -> None
     assert {key.to_user_string() for key in keys} == names
 
 
-def test_every_law_and_the_gate_are_blocking_checks() -> None:
+def test_every_law_and_both_gates_are_blocking_checks() -> None:
     specs = [spec for asset in ASSETS for spec in asset.check_specs]
     laws = {(stage, law.name) for stage, laws in LAWS.items() for law in laws}
-    assert {(spec.asset_key.to_user_string(), spec.name) for spec in specs} == laws | {("champion", "surely_better")}
+    gates = {(asset, "surely_better") for asset in CHAMPIONS}
+    assert {(spec.asset_key.to_user_string(), spec.name) for spec in specs} == laws | gates
     assert all(spec.blocking for spec in specs)
+
+
+def test_every_asset_says_what_it_is() -> None:
+    """In words, whose it is, with what it was made, how many may run at once; and what each check means."""
+    for asset in ASSETS:
+        (node,) = asset.specs
+        assert node.description and node.owners and node.kinds and node.group_name != "default", node.key
+        assert asset.op.pool, node.key
+        assert all(check.description for check in asset.check_specs), node.key

@@ -14,7 +14,7 @@ from multigen_core.errors import MissingInput
 from multigen_core.experiment import Experiment
 from multigen_core.stages import JOURNAL, output_of, stage_named
 from pipelines.lineage import Clip, Lineage, keep, lineage_of, sentences, trace
-from pipelines.registry import POLICY, register
+from pipelines.registry import AUDIO, POLICY, register
 from pipelines.resources.dvc import Dvc
 from pipelines.resources.mlflow import Mlflow
 from pipelines.units import Unit, ancestors_of
@@ -81,6 +81,21 @@ def test_the_chain_is_told_down_to_licences(project: Path, tracking: Mlflow, exp
     assert [clip.clip_id for clip in lineage.clips] == list(catalogue["clip_id"])
     for licence in set(catalogue["licence"]):
         assert f"licence {licence}" in told
+
+
+def test_an_audio_model_has_a_chain_of_its_own(project: Path, tracking: Mlflow, experiment: Experiment) -> None:
+    """Clips and masks alone; the policy's chain names its version."""
+    recorded = Recorded(root=str(project))
+    with tracking.step("audio_model", {"dagster.run_id": "d3", "dagster.asset_key": "audio_model"}) as run:
+        keep(trace(project, experiment, recorded, "audio_model", None), run)
+        place = project / output_of(stage_named("audio_model"), None)
+        place.mkdir(parents=True, exist_ok=True)
+        register(stage_named("audio_model"), None, place, run, experiment, "audio_model-None.dir")
+    told, lineage = chain(project, tracking, experiment, f"models:/{AUDIO}@challenger")
+    assert "trained as audio_model, DVC md5 audio_model-None.dir" in told and "Dagster run d3" in told
+    assert [origin.address for origin in lineage.origins] == ["clips", "segmenter", "masks"] and lineage.clips
+    told, _ = chain(project, tracking, experiment, f"models:/{POLICY}@challenger")
+    assert f"  audio_model ({AUDIO} version 1): DVC md5 audio_model-None.dir" in told
 
 
 def test_it_is_kept_when_the_clips_are_gone(project: Path, tracking: Mlflow, experiment: Experiment) -> None:

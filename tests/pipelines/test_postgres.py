@@ -22,13 +22,10 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Address of a fresh PostgreSQL with the databases ``dagster`` and ``mlflow``, on loopback."""
+def empty_server() -> Iterator[int]:
+    """Port on loopback of a fresh PostgreSQL, whose superuser is ``multigen``."""
     if not BINARIES:
         pytest.skip("needs Debian's postgresql: apt-get install postgresql")
-    absent = [package for package in ("dagster_postgres", "psycopg2") if find_spec(package) is None]
-    if absent:
-        pytest.skip(f"needs {', '.join(absent)}: pip install -e .[postgres]")
     user = NOBODY if os.geteuid() == 0 else None  # it refuses to run as root
     folder = Path("/tmp") / f"multigen-postgres-{os.getpid()}"
     folder.mkdir(mode=0o700)
@@ -48,16 +45,30 @@ def server(tmp_path: Path) -> Iterator[str]:
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
-        for name in ("dagster", "mlflow"):
-            subprocess.run(
-                [str(BINARIES[-1].parent / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "multigen", name],
-                check=True,
-            )
-        yield f"postgresql+psycopg2://multigen:hunter2@127.0.0.1:{port}"
+        yield port
     finally:
         stop = [str(BINARIES[-1].parent / "pg_ctl"), *pg_ctl[1:], "--mode", "immediate", "stop"]
         subprocess.run(stop, user=user, cwd="/", check=False, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server(empty_server: int) -> str:
+    """Its address, with the databases ``dagster`` and ``mlflow``."""
+    absent = [package for package in ("dagster_postgres", "psycopg2") if find_spec(package) is None]
+    if absent:
+        pytest.skip(f"needs {', '.join(absent)}: pip install -e .[postgres]")
+    for name in ("dagster", "mlflow"):
+        _client(empty_server, "createdb", "multigen", name)
+    return f"postgresql+psycopg2://multigen:hunter2@127.0.0.1:{empty_server}"
+
+
+def _client(port: int, program: str, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One of PostgreSQL's programs, as the user."""
+    command = [str(BINARIES[-1].parent / program), "-h", "127.0.0.1", "-p", str(port), "-U", user, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 @pytest.mark.extra
@@ -118,3 +129,19 @@ def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://nobody@127.0.0.1/dagster")
     with pytest.raises(MissingExtra, match=r"pip install -e \.\[postgres\]"):
         dagster_home(tmp_path)
+
+
+@pytest.mark.extra
+def test_the_compose_files_roles_do_not_read_each_others_databases(empty_server: int) -> None:
+    """infra/postgres.sh on a real server; a password may hold what SQL would take for its own."""
+    _client(empty_server, "createuser", "multigen", "--superuser", "postgres")
+    secrets = {"DAGSTER_PASSWORD": "it's; DROP ROLE mlflow", "MLFLOW_PASSWORD": "hunter2"}
+    there = {"PGHOST": "127.0.0.1", "PGPORT": str(empty_server), "PGDATABASE": "postgres"}
+    path = f"{BINARIES[-1].parent}:{os.environ['PATH']}"
+    script = ["sh", str(REPOSITORY / "infra" / "postgres.sh")]
+    subprocess.run(script, env={**os.environ, **secrets, **there, "PATH": path}, check=True, capture_output=True)
+    for role, other in (("dagster", "mlflow"), ("mlflow", "dagster")):
+        told = _client(empty_server, "psql", role, "-d", role, "-Atc", "CREATE TABLE mine (); SELECT current_user")
+        assert told.stdout.splitlines()[-1] == role
+        with pytest.raises(AssertionError, match="permission denied for database"):
+            _client(empty_server, "psql", role, "-d", other, "-c", "SELECT 1")

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from multigen_core.evaluation.table import write_trials
 from multigen_core.media import write_video
 from multigen_core.stages import stage_named
 from multigen_core.storage import output_folder, write_json
 from pipelines.previews import figures, pictures
+from tests.pipelines.contenders import trial_off_by
 
 PNG = "![preview](data:image/png;base64,iVBORw0KGgo"
 
@@ -32,3 +34,9 @@ def test_clips_show_frames_and_their_funnel(tmp_path: Path) -> None:
     shown = pictures(stage_named("clips"), tmp_path / "clips", {})
     assert list(shown) == ["frames", "funnel"]
     assert all(str(value.value).startswith(PNG) for value in shown.values())
+
+
+def test_an_evaluation_shows_its_cups(tmp_path: Path) -> None:
+    write_trials(tmp_path, [trial_off_by(number, 0.1 * number, 1) for number in range(4)])
+    shown = pictures(stage_named("evaluation"), tmp_path, {})
+    assert list(shown) == ["NMAE per cup"] and str(shown["NMAE per cup"].value).startswith(PNG)

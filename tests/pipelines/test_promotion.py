@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from multigen_core.errors import MissingInput, UserError
+from multigen_core.errors import ConfigError, MissingInput, UserError
 from multigen_core.experiment import Experiment
 from pipelines import promotion
 from pipelines.registry import CHALLENGER, CHAMPION, POLICY, PREVIOUS, version_at
 from pipelines.resources.mlflow import Mlflow
-from tests.pipelines.contenders import judge, train, write_trials_off_by
+from tests.pipelines.contenders import judge, poured_with, train, write_trials_off_by
 from tests.skeleton import REPOSITORY, environment
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("served")]
@@ -26,7 +26,9 @@ RIVAL = textwrap.dedent(
     from multigen_core.evaluation import gate as gates
     from multigen_core.params import load
     from multigen_core.progress import Silent
+    from pipelines.contests import PolicyContest
     from pipelines.promotion import judge
+    from pipelines.resources.dvc import Dvc
     from pipelines.resources.mlflow import Mlflow
 
     root, name = Path(sys.argv[1]), sys.argv[2]
@@ -42,7 +44,8 @@ RIVAL = textwrap.dedent(
         (root / f"{name}.ready").touch()
         while len(list(root.glob("*.ready"))) < 2:
             time.sleep(0.01)
-        verdict = judge(load(root / "params.yaml"), root, run, Silent(), poured_with=None)
+        contest = PolicyContest(load(root / "params.yaml"), root, Dvc(root=str(root)))
+        verdict = judge(contest, run, Silent())
     print("promoted" if verdict.promoted else "refused", verdict.champion)
     """
 )
@@ -97,9 +100,18 @@ def test_a_version_knows_its_dagster_run_and_commit(tracking: Mlflow, tmp_path: 
 def test_trials_of_another_policy_decide_nothing(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:
     """A policy that was trained since is not judged by what the earlier one poured."""
     train(tracking, tmp_path, experiment, "vision_audio", "new")
-    with pytest.raises(MissingInput, match="materialize evaluation@vision_audio first"):
-        judge(tracking, tmp_path, experiment, error=0.1, poured_with="old")
+    poured_with(tmp_path, "old")
+    with pytest.raises(MissingInput, match="materialize evaluation@vision_audio and what is before it first"):
+        judge(tracking, tmp_path, experiment, error=0.1)
     assert alias(tracking, CHAMPION) is None
+    poured_with(tmp_path, "new")
+    assert judge(tracking, tmp_path, experiment, error=0.1).promoted
+
+
+def test_an_ablation_that_nobody_trains_is_said(tracking: Mlflow, tmp_path: Path, experiment: Experiment) -> None:
+    other = replace(experiment, policy=replace(experiment.policy, ablations=("vision",)))
+    with pytest.raises(ConfigError, match=r"policy\.ablations trains only vision"):
+        judge(tracking, tmp_path, other, error=0.1)
 
 
 def test_another_protocol_is_another_trial(
