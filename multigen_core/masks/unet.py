@@ -37,18 +37,20 @@ def _convolutions(inner: int, outer: int) -> nn.Sequential:
 class PocketUNet(nn.Module):
     """Four scales from half the image size down; sides must be multiples of 16.
 
-    The first layer sees 2 x 2 pixels at once and the last one writes as many, so that no layer runs at full size.
+    The first layer sees 2 x 2 pixels at once and the last one writes as many, so that no layer runs at full size. The
+    finest scale is as wide as the next one: it draws four outlines per place, and the wall of a filled glass is one
+    pixel wide.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
-        widths = [width, 2 * width, 4 * width, 8 * width]
+        widths = [2 * width, 2 * width, 4 * width, 8 * width]
         self.down = nn.ModuleList(
             _convolutions(inner, outer) for inner, outer in zip([12, *widths[:-1]], widths, strict=True)
         )
         self.up = nn.ModuleList(_convolutions(widths[level + 1] + widths[level], widths[level]) for level in (2, 1, 0))
-        self.leave = nn.Conv2d(width, 4 * len(Palette), 1)
+        self.leave = nn.Conv2d(widths[0], 4 * len(Palette), 1)
 
     def forward(self, images: Float[Tensor, "batch 3 H W"]) -> Float[Tensor, "batch 4 H W"]:
         """RGB in [0, 1] to logits per class."""

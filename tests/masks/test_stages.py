@@ -49,13 +49,35 @@ def test_segmenter_learns_the_classes_and_writes_a_model(
 ) -> None:
     monkeypatch.setattr(segmenter, "render_scene", made_up_scene)
     summary = segmenter.run(experiment, Inputs(tmp_path, {}, None), tmp_path, Silent())
-    assert summary["frames"] == 88 and summary["frames_validation"] == 8
+    assert summary["frames"] == 86 and summary["frames_validation"] == 10
     assert float(summary["iou_background"] or 0.0) > 0.9
     assert float(summary["iou_pourer"] or 0.0) > 0.5
     assert float(summary["iou_receiver"] or 0.0) > 0.25
     assert len(pd.read_parquet(tmp_path / segmenter.CURVE)) == 5
     scene = made_up_scene(SceneItem(seed=9, ranges="training", frames=2, image_px=64))
     assert load_unet(tmp_path).annotate("clip", scene.rgb).shape == scene.masks.shape
+
+
+def test_network_is_trained_on_windows_whose_masks_fit_their_pictures(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def recorded(
+        images: torch.Tensor, masks: torch.Tensor, *, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append((images, masks))
+        return images, masks
+
+    monkeypatch.setattr(segmenter, "augment", recorded)
+    scenes = [made_up_scene(SceneItem(seed=k, ranges="training", frames=2, image_px=64)) for k in range(3)]
+    segmenter.fit(scenes, replace(experiment.segmenter, steps=4), seed=0, progress=Silent())
+    for images, masks in seen:
+        assert images.shape == (8, 3, 48, 48) and masks.shape == (8, 48, 48)
+        painted = torch.from_numpy(PAINT)[masks].permute(0, 3, 1, 2) / 255.0
+        assert torch.equal(images, painted)
+    places = {tuple(torch.nonzero(mask)[0].tolist()) for _, masks in seen for mask in masks}
+    assert len(places) > 4, "the windows move"
 
 
 def test_segmenter_is_skipped_for_another_provider(experiment: Experiment, tmp_path: Path) -> None:
