@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from multigen_core.audio_model.conditioning import CONDITIONS
+from multigen_core.audio_model.conditioning import CONDITIONS, PITCH
 from multigen_core.audio_model.contract import BACKENDS, load_audio_model
 from multigen_core.audio_model.pocket import (
     Normaliser,
@@ -150,6 +150,12 @@ def test_without_a_word_of_the_network_the_sound_is_as_restless_as_expected() ->
     frames = mel_to_tokens(mel).reshape(200, 2, MELS)
     assert frames.mean(dim=(0, 2)) == pytest.approx(mean, abs=0.02)
     assert frames.std(dim=(0, 2)) == pytest.approx(deviation, rel=0.05)
+
+
+def test_a_cup_fuller_than_any_clip_is_taken_for_the_fullest_clip() -> None:
+    far = _model().normaliser.features(torch.full((1, len(CONDITIONS)), -10.0))[0]
+    assert far[PITCH] == -2.0
+    assert (far[PITCH + 1 :] == -4.0).all()
 
 
 def test_shifted_input_gives_shifted_output() -> None:
