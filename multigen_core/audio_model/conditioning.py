@@ -11,7 +11,18 @@ from scipy.optimize import isotonic_regression
 
 from multigen_core.palette import Palette
 
-__all__ = ["CONDITIONS", "FEATURES", "PITCH", "features_at", "foot_height", "in_room", "mask_features"]
+__all__ = [
+    "CONDITIONS",
+    "FALL_S",
+    "FEATURES",
+    "PITCH",
+    "STREAM",
+    "features_at",
+    "foot_height",
+    "in_room",
+    "mask_features",
+    "with_stream",
+]
 
 FEATURES = ("log_effective_length", "flow", "stream_seen", "stream_width")
 """Names of the columns of :func:`mask_features`.
@@ -24,12 +35,16 @@ goes along with a pour: with the pitcher's tilt among them, a pitcher that was t
 PITCH = FEATURES.index("log_effective_length")
 """The column that the pitch follows from, and that has to be read finely."""
 
+STREAM = FEATURES.index("stream_seen")
+
 CONDITIONS = (*FEATURES, "room_level")
 """What the pocket model is told: the masks' features, and how loud the room is before anything pours.
 
 No mask shows the room. Left to the noise, its level would be drawn anew at every moment, and a quiet room crackle.
 """
 
+FALL_S = 0.03
+"""Liquid is seen at the rim so much before it is heard to land: median of simulated pours."""
 _SPECK_PX = 2
 """Rows and columns of a class with fewer pixels are noise of the segmenter."""
 _NEAR_RIM = 0.04
@@ -99,6 +114,14 @@ def features_at(
     """Linear in time between frames (frame ``k`` at ``k / fps``); the ends are held."""
     frames_s = np.arange(len(features)) / fps
     return np.stack([np.interp(times_s, frames_s, column) for column in features.T], axis=1).astype(np.float32)
+
+
+def with_stream(features: Float32[np.ndarray, "N F"], flows: Bool[np.ndarray, " N"]) -> Float32[np.ndarray, "N F"]:
+    """The features with a stream at exactly these moments: there is one or there is none, however thin."""
+    changed = features.copy()
+    changed[:, STREAM] = flows
+    changed[~flows, FEATURES.index("stream_width")] = 0.0
+    return changed
 
 
 def in_room(features: Float32[np.ndarray, "N F"], level: float) -> Float32[np.ndarray, "N C"]:

@@ -13,7 +13,14 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from multigen_core.acoustics.tracker import track_resonance
-from multigen_core.audio_model.conditioning import FEATURES, features_at, foot_height, in_room, mask_features
+from multigen_core.audio_model.conditioning import (
+    STREAM,
+    features_at,
+    foot_height,
+    in_room,
+    mask_features,
+    with_stream,
+)
 from multigen_core.audio_model.pocket import FRAMES_PER_TOKEN, Normaliser, mel_to_tokens, token_times_s, tokens_to_mel
 from multigen_core.audio_model.ruler import Ruler, fit_ruler, heard_scale, in_octaves
 from multigen_core.clips.catalogue import read_catalogue
@@ -69,14 +76,15 @@ def make_clip(
     """A clip from its sound (16 kHz) and palette masks (T, H, W)."""
     mel = log_mel(torch.from_numpy(waveform)).T
     tokens = mel_to_tokens(mel[: len(mel) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN])
-    seen = poured_by_ear(mask_features(masks, fps=fps), mel, fps=fps)
-    features = in_room(features_at(seen, token_times_s(len(tokens)), fps=fps), room_level(mel))
+    times_s = token_times_s(len(tokens))
+    seen = mask_features(masks, fps=fps)
+    features = poured_by_ear(features_at(seen, times_s, fps=fps), mel, times_s)
     return TrainingClip(
         clip_id=clip_id,
         split=split,
         usable=usable,
         tokens=tokens,
-        features=torch.from_numpy(features),
+        features=torch.from_numpy(in_room(features, room_level(mel))),
         foot_height=foot_height(masks),
         scale=heard_scale(track_resonance(waveform), seen, fps=fps),
     )
@@ -102,8 +110,8 @@ def room_level(mel: Float[Tensor, "frames mels"]) -> float:
 
 
 def poured_by_ear(
-    features: Float32[np.ndarray, "T F"], mel: Float[Tensor, "frames mels"], *, fps: float
-) -> Float32[np.ndarray, "T F"]:
+    features: Float32[np.ndarray, "N F"], mel: Float[Tensor, "frames mels"], times_s: Float[np.ndarray, " N"]
+) -> Float32[np.ndarray, "N F"]:
     """The features with a stream wherever the sound is louder than half way [dB] from quiet to loud, and only there.
 
     A segmenter overlooks a thin stream for a tenth of a second up to the whole pour. A network that learns from such
@@ -112,13 +120,9 @@ def poured_by_ear(
     level = uniform_filter1d(mel[:, _FIRST_BAND:].mean(1).numpy().astype(float), _STREAM_FRAMES, mode="nearest")
     quiet, loud = np.percentile(level, (_QUIET_PERCENTILE, _LOUD_PERCENTILE))
     if loud - quiet < _LEAST_CONTRAST:
-        return features
+        return with_stream(features, features[:, STREAM] > 0.5)
     frames_s = (np.arange(len(level)) + 0.5) / FRAME_RATE_HZ
-    heard = np.interp(np.arange(len(features)) / fps, frames_s, level) > (quiet + loud) / 2.0
-    corrected = features.copy()
-    corrected[:, FEATURES.index("stream_seen")] = heard
-    corrected[~heard, FEATURES.index("stream_width")] = 0.0
-    return corrected
+    return with_stream(features, np.interp(times_s, frames_s, level) > (quiet + loud) / 2.0)
 
 
 def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingClip]:

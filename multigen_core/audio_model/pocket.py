@@ -29,7 +29,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multigen_core.audio_model.conditioning import CONDITIONS, PITCH, features_at, foot_height, in_room, mask_features
+from multigen_core.audio_model.conditioning import (
+    CONDITIONS,
+    FALL_S,
+    PITCH,
+    STREAM,
+    features_at,
+    foot_height,
+    in_room,
+    mask_features,
+    with_stream,
+)
 from multigen_core.audio_model.contract import CONFIG
 from multigen_core.audio_model.ruler import Ruler, in_octaves
 from multigen_core.audio_model.vocoder import vocode
@@ -337,8 +347,8 @@ class PocketAudioModel:
         samples = round(len(masks) / fps * SAMPLE_RATE_HZ)
         tokens = -(-samples // (HOP * FRAMES_PER_TOKEN))
         seen = in_octaves(mask_features(masks, fps=fps), self.ruler.scale(foot_height(masks)))
-        features = features_at(seen, token_times_s(tokens), fps=fps)
-        features = in_room(features, self._room_level(seed))
+        features = features_at(seen, token_times_s(tokens) - FALL_S, fps=fps)
+        features = in_room(with_stream(features, features[:, STREAM] > 0.5), self._room_level(seed))
         mel = self.sample(torch.from_numpy(features), seed=seed)
         waveform = vocode(mel[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
         return _within_full_scale(waveform.numpy())

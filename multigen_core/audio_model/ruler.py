@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 from scipy.stats import theilslopes
 
 from multigen_core.acoustics.tracker import ResonanceTrack
-from multigen_core.audio_model.conditioning import FEATURES, PITCH, features_at
+from multigen_core.audio_model.conditioning import PITCH, STREAM, features_at
 
 __all__ = ["Ruler", "fit_ruler", "heard_scale", "in_octaves"]
 
@@ -22,7 +22,6 @@ _LEAST_SALIENCE_DB = 9.0
 _LEAST_FRAMES = 30
 """Half a second of clear resonance."""
 _LEAST_CLIPS = 8
-_STREAM = FEATURES.index("stream_seen")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def heard_scale(track: ResonanceTrack, features: Float32[np.ndarray, "T F"], *, 
     None when that is the case for less than half a second.
     """
     seen = features_at(features, track.times_s.astype(float), fps=fps)
-    clear = (seen[:, _STREAM] > 0.5) & (track.salience_db > _LEAST_SALIENCE_DB)
+    clear = (seen[:, STREAM] > 0.5) & (track.salience_db > _LEAST_SALIENCE_DB)
     if clear.sum() < _LEAST_FRAMES:
         return None
     return float(np.median(np.log2(track.f0_hz[clear]) + seen[clear, PITCH]))

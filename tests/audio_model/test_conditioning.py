@@ -127,10 +127,11 @@ def test_a_stream_that_the_segmenter_overlooks_is_heard() -> None:
     features = mask_features(drawn.masks, fps=drawn.fps)
     overlooked = features.copy()
     overlooked[:, [FEATURES.index("stream_seen"), FEATURES.index("stream_width")]] = 0.0
-    heard = _column(poured_by_ear(overlooked, mel, fps=drawn.fps), "stream_seen") > 0.5
+    times_s = np.arange(len(features)) / drawn.fps
+    heard = _column(poured_by_ear(overlooked, mel, times_s), "stream_seen") > 0.5
     assert (heard != drawn.flowing).mean() < 0.1
     imagined = np.ones_like(features)
-    corrected = poured_by_ear(imagined, mel, fps=drawn.fps)
+    corrected = poured_by_ear(imagined, mel, times_s)
     assert np.array_equal(_column(corrected, "stream_seen") > 0.5, heard)
     assert not _column(corrected, "stream_width")[~heard].any()
 
@@ -138,4 +139,4 @@ def test_a_stream_that_the_segmenter_overlooks_is_heard() -> None:
 def test_what_is_equally_loud_throughout_is_left_as_seen() -> None:
     mel = torch.full((125, 80), -2.0)
     features = mask_features(pour(np.random.default_rng(14), duration_s=2.0).masks, fps=10.0)
-    assert np.array_equal(poured_by_ear(features, mel, fps=10.0), features)
+    assert np.array_equal(poured_by_ear(features, mel, np.arange(20) / 10.0), features)
