@@ -11,6 +11,7 @@ import torch
 from multigen_core.acoustics.synthesiser import TRAINING_SOUND_RANGES, draw_sound_scene, synthesise
 from multigen_core.audio_model.conditioning import CONDITIONS
 from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, PocketConfig, PocketTransformer
+from multigen_core.audio_model.ruler import Ruler
 from multigen_core.experiment import Experiment
 from multigen_core.spectrogram import MELS
 
@@ -43,7 +44,7 @@ def _generated(experiment: Experiment) -> float:
         vocoder_iterations=params.vocoder_iterations,
     )
     scales = Normaliser(torch.zeros(MELS), torch.ones(MELS), torch.zeros(len(CONDITIONS)), torch.ones(len(CONDITIONS)))
-    model = PocketAudioModel(PocketTransformer(config), scales)
+    model = PocketAudioModel(PocketTransformer(config), scales, Ruler())
     masks = _filling_cup(int(SECONDS * RATE_HZ))
     model.generate([masks[:20]], fps=RATE_HZ, seeds=[0])
     started_s = time.process_time()

@@ -2,22 +2,31 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from multigen_core.audio_model.conditioning import features_at, in_room, mask_features
+from multigen_core.acoustics.tracker import track_resonance
+from multigen_core.audio_model.conditioning import (
+    STREAM,
+    features_at,
+    foot_height,
+    in_room,
+    mask_features,
+    with_stream,
+)
 from multigen_core.audio_model.pocket import FRAMES_PER_TOKEN, Normaliser, mel_to_tokens, token_times_s, tokens_to_mel
+from multigen_core.audio_model.ruler import Ruler, fit_ruler, heard_scale, in_octaves
 from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.media import read_flac, read_masks
 from multigen_core.progress import Progress
-from multigen_core.spectrogram import log_mel
+from multigen_core.spectrogram import FRAME_RATE_HZ, log_mel
 
 __all__ = [
     "TrainingClip",
@@ -25,6 +34,8 @@ __all__ = [
     "is_non_commercial",
     "licences_of",
     "make_clip",
+    "measured",
+    "poured_by_ear",
     "read_corpus",
     "room_level",
 ]
@@ -33,6 +44,12 @@ _QUIET_PERCENTILE = 5.0
 """A clip is taken to be quiet for so much of its time, since it is cut from before its pour."""
 _QUIET_FRAMES = 9
 """Over which the level is averaged, 0.14 s."""
+_LOUD_PERCENTILE = 95.0
+_STREAM_FRAMES = 5
+_FIRST_BAND = 11
+"""Above 700 Hz, below which rooms hum."""
+_LEAST_CONTRAST = 0.3
+"""In log10: 6 dB."""
 _NON_COMMERCIAL = re.compile(r"\bNC\b|non.?commercial", re.I)
 
 
@@ -48,6 +65,9 @@ class TrainingClip:
     tokens: Float[Tensor, "N channels"]
     features: Float[Tensor, "N conditions"]
     """Columns as in ``conditioning.CONDITIONS``."""
+    foot_height: float
+    scale: float | None
+    """Of the picture, as it is heard; None where no resonance is heard. See ``ruler``."""
 
 
 def make_clip(
@@ -56,14 +76,53 @@ def make_clip(
     """A clip from its sound (16 kHz) and palette masks (T, H, W)."""
     mel = log_mel(torch.from_numpy(waveform)).T
     tokens = mel_to_tokens(mel[: len(mel) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN])
-    features = in_room(features_at(mask_features(masks, fps=fps), token_times_s(len(tokens)), fps=fps), room_level(mel))
-    return TrainingClip(clip_id=clip_id, split=split, usable=usable, tokens=tokens, features=torch.from_numpy(features))
+    times_s = token_times_s(len(tokens))
+    seen = mask_features(masks, fps=fps)
+    features = poured_by_ear(features_at(seen, times_s, fps=fps), mel, times_s)
+    return TrainingClip(
+        clip_id=clip_id,
+        split=split,
+        usable=usable,
+        tokens=tokens,
+        features=torch.from_numpy(in_room(features, room_level(mel))),
+        foot_height=foot_height(masks),
+        scale=heard_scale(track_resonance(waveform), seen, fps=fps),
+    )
+
+
+def measured(clips: Sequence[TrainingClip]) -> tuple[list[TrainingClip], Ruler]:
+    """The clips with their pitch column in octaves, and the ruler that the ``train`` clips among them give.
+
+    What is heard goes before what the ruler guesses: the network learns where the resonance of an air column stands,
+    not how uncertain its length is, and makes one clear resonance instead of a blur of many.
+    """
+    heard = [clip for clip in clips if clip.usable and clip.scale is not None and clip.split == "train"]
+    ruler = fit_ruler([clip.foot_height for clip in heard], [clip.scale for clip in heard if clip.scale is not None])
+    scales = [ruler.scale(clip.foot_height) if clip.scale is None else clip.scale for clip in clips]
+    features = [in_octaves(clip.features.numpy(), scale) for clip, scale in zip(clips, scales, strict=True)]
+    return [replace(clip, features=torch.from_numpy(f)) for clip, f in zip(clips, features, strict=True)], ruler
 
 
 def room_level(mel: Float[Tensor, "frames mels"]) -> float:
     """Mean log10 magnitude over the bands where the clip is quietest: what the room and the microphone make."""
     level = uniform_filter1d(mel.mean(1).numpy().astype(float), _QUIET_FRAMES, mode="nearest")
     return float(np.percentile(level, _QUIET_PERCENTILE))
+
+
+def poured_by_ear(
+    features: Float32[np.ndarray, "N F"], mel: Float[Tensor, "frames mels"], times_s: Float[np.ndarray, " N"]
+) -> Float32[np.ndarray, "N F"]:
+    """The features with a stream wherever the sound is louder than half way [dB] from quiet to loud, and only there.
+
+    A segmenter overlooks a thin stream for a tenth of a second up to the whole pour. A network that learns from such
+    clips lets every pour begin too early, and hears some in every silence. Left as seen where all is equally loud.
+    """
+    level = uniform_filter1d(mel[:, _FIRST_BAND:].mean(1).numpy().astype(float), _STREAM_FRAMES, mode="nearest")
+    quiet, loud = np.percentile(level, (_QUIET_PERCENTILE, _LOUD_PERCENTILE))
+    if loud - quiet < _LEAST_CONTRAST:
+        return with_stream(features, features[:, STREAM] > 0.5)
+    frames_s = (np.arange(len(level)) + 0.5) / FRAME_RATE_HZ
+    return with_stream(features, np.interp(times_s, frames_s, level) > (quiet + loud) / 2.0)
 
 
 def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingClip]:

@@ -20,7 +20,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from multigen_core.audio_model.conditioning import FEATURES
-from multigen_core.audio_model.corpus import TrainingClip, fit_normaliser, is_non_commercial, licences_of, read_corpus
+from multigen_core.audio_model.corpus import (
+    TrainingClip,
+    fit_normaliser,
+    is_non_commercial,
+    licences_of,
+    measured,
+    read_corpus,
+)
 from multigen_core.audio_model.pocket import (
     TOKEN_RATE_HZ,
     Normaliser,
@@ -81,13 +88,18 @@ class FlowMatching(lightning.LightningModule):
 
     @staticmethod
     def _losses(network: PocketTransformer, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Of the velocity, and of the expected log-mel where it is conditioned."""
+        """Of the velocity, and of what is expected where it is conditioned.
+
+        The latter is the Gaussian negative log-likelihood, weighted by sigma so that what is uncertain is not given up
+        (Seitzer et al. 2022, beta-NLL with beta 0.5).
+        """
         t = batch.t[:, None, None]
         xt = (1.0 - t) * batch.x0 + t * batch.x1
         sight = network.sight(batch.features, batch.conditioned)
         velocity = network(xt, batch.t, sight)
-        missed = (sight.expected - batch.x1) * batch.conditioned[:, None, None]
-        return (velocity - (batch.x1 - batch.x0)).square().mean(), missed.square().mean()
+        unlikely = sight.spread.log() + 0.5 * ((batch.x1 - sight.expected) / sight.spread).square()
+        weight = sight.spread.detach() * batch.conditioned[:, None, None]
+        return (velocity - (batch.x1 - batch.x0)).square().mean(), (weight * unlikely).mean()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)
@@ -190,6 +202,7 @@ def fit(
     The curve has one row per validation: ``step``, ``training_loss``, ``validation_loss``,
     ``validation_loss_shuffled`` (the masks of another clip: how much the model listens to its condition).
     """
+    corpus, ruler = measured(corpus)
     training = [clip for clip in corpus if clip.split == "train"]
     # Nothing to validate without masks; a corpus too small to hold clips back is validated on itself.
     held_out = [clip for clip in corpus if clip.split == "validation" and clip.usable] or training
@@ -213,7 +226,7 @@ def fit(
     # In float32: attention and narrow layers gain nothing from bfloat16 on a CPU.
     trainer = trainer_for(params.steps, callbacks=[watcher], gradient_clip_val=1.0)
     trainer.fit(module, crops(training, normaliser, params, seed=seed, dropout=params.condition_dropout))
-    return PocketAudioModel(module.average.cpu(), normaliser), pd.DataFrame(watcher.rows)
+    return PocketAudioModel(module.average.cpu(), normaliser, ruler), pd.DataFrame(watcher.rows)
 
 
 def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress) -> Summary:

@@ -24,6 +24,7 @@ __all__ = [
     "lag_s",
     "loudness_bias_db",
     "matched_track_contrast_db",
+    "offset_lag_s",
     "onset_lag_s",
     "pairwise_distance",
     "pitch_error_octaves",
@@ -130,10 +131,23 @@ def onset_lag_s(waveform: Waveform, truth: PourTruth) -> float | None:
     """First loud moment less the first step with flow; negative when the sound comes first; None without flow."""
     if not truth.flowing.any():
         return None
+    heard_s = float(np.argmax(_loud(waveform))) / FRAME_RATE_HZ
+    return heard_s - float(np.argmax(truth.flowing)) / truth.rate_hz
+
+
+def offset_lag_s(waveform: Waveform, truth: PourTruth) -> float | None:
+    """Last loud moment less the last step with flow; positive when the sound lasts longer; None without flow."""
+    if not truth.flowing.any():
+        return None
+    loud = _loud(waveform)
+    heard_s = float(len(loud) - np.argmax(loud[::-1])) / FRAME_RATE_HZ
+    return heard_s - float(len(truth.flowing) - 1 - np.argmax(truth.flowing[::-1])) / truth.rate_hz
+
+
+def _loud(waveform: Waveform) -> Bool[np.ndarray, " frames"]:
     level = _loudness_db(waveform)
     quiet, loud = np.percentile(level, (5.0, 95.0))
-    heard_s = float(np.argmax(level > quiet + _ON_THRESHOLD * (loud - quiet))) / FRAME_RATE_HZ
-    return heard_s - float(np.argmax(truth.flowing)) / truth.rate_hz
+    return np.asarray(level > quiet + _ON_THRESHOLD * (loud - quiet))
 
 
 def lag_s(waveform: Waveform, truth: PourTruth) -> float:

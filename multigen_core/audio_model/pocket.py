@@ -6,10 +6,12 @@ Notation, after Lipman et al. 2023 (arXiv 2210.02747) and MMAudio (arXiv 2412.15
     t   flow time, 0 noise to 1 data
     xt  (1 - t) x0 + t x1    v   x1 - x0, what the network predicts
     c   mask features at the token's time and the room's level, or a learned vector where they are dropped
-    mu  the log-mel expected for c, found by regression; 0 where c is dropped
+    mu, sigma  mean and deviation of the log-mel expected for c, found by regression; 0 and 1 where c is dropped
+    s   sqrt(t^2 sigma^2 + (1 - t)^2), the deviation of xt around t mu
 
 The flow only has to add what the expectation leaves open (as the decoder of Grad-TTS does, Popov et al. 2021, arXiv
-2105.06337). Where the resonance stands is thereby learnt from every token at once, not through the noise.
+2105.06337). Where the resonance stands is thereby learnt from every token at once, not through the noise. And silence
+is silent: before a pour sigma is a twentieth of what it is in one, and noise that was left over would be heard to pour.
 
 Attention is banded: a token sees half a training window to either side, by relative position (RoPE). A pour of any
 length is therefore sampled in one piece, and there are no windows whose seams could be heard.
@@ -27,8 +29,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multigen_core.audio_model.conditioning import CONDITIONS, PITCH, features_at, in_room, mask_features
+from multigen_core.audio_model.conditioning import (
+    CONDITIONS,
+    FALL_S,
+    PITCH,
+    STREAM,
+    features_at,
+    foot_height,
+    in_room,
+    mask_features,
+    with_stream,
+)
 from multigen_core.audio_model.contract import CONFIG
+from multigen_core.audio_model.ruler import Ruler, in_octaves
 from multigen_core.audio_model.vocoder import vocode
 from multigen_core.records import SAMPLE_RATE_HZ
 from multigen_core.spectrogram import FRAME_RATE_HZ, HOP, MELS
@@ -56,6 +69,11 @@ _LINEAR_FILTERS = 3
 _ROOM = CONDITIONS.index("room_level")
 _ODDEST_ROOM = 2.0
 """Standard deviations."""
+_FARTHEST, _FARTHEST_PITCH = 4.0, 2.0
+"""Standard deviations. Of a hundred moments at which clips pour, two lie beyond the latter."""
+_LEAST_LOG_SPREAD = -4.0
+_KNEE = 0.8
+"""Of full scale."""
 _BROAD_BANDS = 21
 """About an octave and a half where pours resonate: wider than any resonance, so that those count as shape."""
 
@@ -91,8 +109,12 @@ class Normaliser:
     feature_std: Float[Tensor, " conditions"]
 
     def features(self, values: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch features"]:
-        # Far outside what was seen in training a feature says no more than "large".
-        return ((values - self.feature_mean) / self.feature_std).clamp(-4.0, 4.0)
+        # Far outside what was seen in training a feature says no more than "large": nearly full cups, whose pitch no
+        # clip has, would get any resonance.
+        farthest = torch.full_like(self.feature_mean, _FARTHEST)
+        farthest[PITCH] = _FARTHEST_PITCH
+        normalised = (values - self.feature_mean) / self.feature_std
+        return torch.minimum(torch.maximum(normalised, -farthest), farthest)
 
     def mel(self, log_mel: Float[Tensor, "*batch frames mels"]) -> Float[Tensor, "*batch frames mels"]:
         return (log_mel - self.mel_mean) / self.mel_std
@@ -152,6 +174,8 @@ class Sight:
 
     expected: Float[Tensor, "batch tokens channels"]
     """mu."""
+    spread: Float[Tensor, "batch tokens channels"]
+    """sigma."""
     entrance: Float[Tensor, "batch tokens hidden"]
     blocks: tuple[Float[Tensor, "batch tokens two_hidden"], ...]
     """Shift and scale for the MLP of every block."""
@@ -166,9 +190,9 @@ class PocketTransformer(nn.Module):
         self.config = config
         channels = FRAMES_PER_TOKEN * MELS
         self.enter = nn.Linear(channels, hidden)
-        self.enter_expected = nn.Linear(channels, hidden)
+        self.enter_expected = nn.Linear(2 * channels, hidden)
         self.watch = _watching(hidden)
-        self.expect = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, channels))
+        self.expect = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 2 * channels))
         self.watch_to_expect = _watching(hidden)
         self.understand = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden))
         self.blind = nn.Parameter(torch.zeros(hidden))
@@ -192,23 +216,29 @@ class PocketTransformer(nn.Module):
         seen = functional.layer_norm(seen, seen.shape[-1:])
         c = torch.where(kept, seen, self.blind)  # (B, N, D)
         active = functional.silu(c)
-        expected = self.expect(self.watch_to_expect(waves).transpose(1, 2))
-        return Sight(expected=expected * kept, entrance=c, blocks=tuple(layer(active) for layer in self.by_sight))
+        expected, log_spread = (self.expect(self.watch_to_expect(waves).transpose(1, 2)) * kept).chunk(2, dim=-1)
+        return Sight(
+            expected=expected,
+            spread=log_spread.clamp(min=_LEAST_LOG_SPREAD).exp(),
+            entrance=c,
+            blocks=tuple(layer(active) for layer in self.by_sight),
+        )
 
     def forward(
         self, xt: Float[Tensor, "batch tokens channels"], t: Float[Tensor, " batch"], sight: Sight
     ) -> Float[Tensor, "batch tokens channels"]:
-        """Velocity, preconditioned for data of unit variance around mu (Karras et al. 2022, for straight paths).
+        """Velocity, preconditioned for what is expected (Karras et al. 2022, for straight paths).
 
-        ``v = mu + (2t - 1) / s^2 (xt - t mu) + F / s`` with ``s^2 = t^2 + (1 - t)^2`` is exact for white data with
-        F = 0, and leaves the network F a target of unit variance at every t. The noise need not pass through its
-        narrow middle. The regression of mu is left to its own loss.
+        ``v = mu + (t sigma^2 - (1 - t)) / s^2 (xt - t mu) + sigma / s F`` is exact for white data with F = 0, and
+        leaves the network F a target of unit variance at every t. The noise need not pass through its narrow middle.
+        The regression of mu and sigma is left to its own loss.
         """
-        expected = sight.expected.detach()
-        spread = (t.square() + (1.0 - t).square())[:, None, None]
-        open_part = xt - t[:, None, None] * expected
-        noisy = open_part * spread.rsqrt()
-        x = self.enter(noisy) + self.enter_expected(expected) + sight.entrance
+        expected, sigma = sight.expected.detach(), sight.spread.detach()
+        share = t[:, None, None]
+        variance = (share * sigma).square() + (1.0 - share).square()
+        open_part = xt - share * expected
+        noisy = open_part * variance.rsqrt()
+        x = self.enter(noisy) + self.enter_expected(torch.cat([expected, sigma.log()], dim=-1)) + sight.entrance
         time = self.time(_time_embedding(t, self.config.hidden))
         rotation = _rotation(xt.shape[1], self.config.hidden // self.config.heads).to(xt.device)
         position = torch.arange(xt.shape[1], device=xt.device)
@@ -217,8 +247,8 @@ class PocketTransformer(nn.Module):
             x = block(x, time, seen, rotation, band)
         filters = self.linear(noisy.transpose(1, 2)).reshape(len(xt), _LINEAR_FILTERS, xt.shape[2], xt.shape[1])
         filtered = torch.einsum("bkcn,bk->bnc", filters, self.linear_mix(time))
-        skip = (2.0 * t - 1.0)[:, None, None] / spread
-        return expected + skip * open_part + (filtered + self.leave(self.norm(x))) * spread.rsqrt()
+        skip = (share * sigma.square() - (1.0 - share)) / variance
+        return expected + skip * open_part + (filtered + self.leave(self.norm(x))) * sigma * variance.rsqrt()
 
 
 def _watching(hidden: int) -> nn.Conv1d:
@@ -262,7 +292,7 @@ def guided(
     """Classifier-free guidance ``v(none) + g (v(c) - v(none))`` (Ho and Salimans 2022), apart for shape and loudness.
 
     The difference is split into its running mean over ``_BROAD_BANDS`` bands and the rest. One g for both would have
-    to choose: what makes a resonance stand out (3) makes a pour 19 dB too loud, and its pauses 14 dB too quiet.
+    to choose: what makes a resonance stand out makes a pour too loud, and its pauses too quiet.
     """
     difference = tokens_to_mel(seen - blind)
     broad = functional.avg_pool1d(
@@ -272,12 +302,35 @@ def guided(
     return seen + mel_to_tokens(pushed)
 
 
+def _advanced(
+    xt: Float[Tensor, "batch tokens channels"],
+    velocity: Float[Tensor, "batch tokens channels"],
+    expected: Float[Tensor, "batch tokens channels"],
+    sigma: Float[Tensor, "batch tokens channels"],
+    *,
+    start: float,
+    stop: float,
+) -> Float[Tensor, "batch tokens channels"]:
+    """xt at flow time ``stop`` from that at ``start``, exact for what is expected; only F counts as constant between.
+
+    With ``theta = atan2(t sigma, 1 - t)`` the velocity of the network reads ``d/dtheta ((xt - t mu) / s) = F``. An
+    Euler step would halve the fluctuations of a quiet room, in which sigma is a few hundredths.
+    """
+    scale, next_scale = (torch.hypot(t * sigma, torch.full_like(sigma, 1.0 - t)) for t in (start, stop))
+    angle, next_angle = (torch.atan2(t * sigma, torch.full_like(sigma, 1.0 - t)) for t in (start, stop))
+    open_part = xt - start * expected
+    drift = (start * sigma.square() - (1.0 - start)) / scale.square()
+    answer = (velocity - expected - drift * open_part) * scale / sigma
+    return stop * expected + next_scale * (open_part / scale + (next_angle - angle) * answer)
+
+
 class PocketAudioModel:
     """A trained network with its normaliser: masks in, waveforms out."""
 
-    def __init__(self, network: PocketTransformer, normaliser: Normaliser) -> None:
+    def __init__(self, network: PocketTransformer, normaliser: Normaliser, ruler: Ruler) -> None:
         self.network = network.eval()
         self.normaliser = normaliser
+        self.ruler = ruler
 
     def generate(
         self,
@@ -293,11 +346,12 @@ class PocketAudioModel:
     def _one(self, masks: UInt8[np.ndarray, "T H W"], fps: float, seed: int) -> Float32[np.ndarray, " S"]:
         samples = round(len(masks) / fps * SAMPLE_RATE_HZ)
         tokens = -(-samples // (HOP * FRAMES_PER_TOKEN))
-        features = features_at(mask_features(masks, fps=fps), token_times_s(tokens), fps=fps)
-        features = in_room(features, self._room_level(seed))
+        seen = in_octaves(mask_features(masks, fps=fps), self.ruler.scale(foot_height(masks)))
+        features = features_at(seen, token_times_s(tokens) - FALL_S, fps=fps)
+        features = in_room(with_stream(features, features[:, STREAM] > 0.5), self._room_level(seed))
         mel = self.sample(torch.from_numpy(features), seed=seed)
         waveform = vocode(mel[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
-        return np.clip(waveform.numpy(), -1.0, 1.0).astype(np.float32)
+        return _within_full_scale(waveform.numpy())
 
     def _room_level(self, seed: int) -> float:
         """Of a room that the seed draws from those of the training clips."""
@@ -306,7 +360,7 @@ class PocketAudioModel:
 
     @torch.inference_mode()
     def sample(self, features: Float[Tensor, "tokens conditions"], *, seed: int) -> Float[Tensor, "frames mels"]:
-        """Log-mel of one pour: Euler steps from noise to data along the guided velocity."""
+        """Log-mel of one pour: steps from noise to data along the guided velocity."""
         config = self.network.config
         device = next(self.network.parameters()).device
         generator = torch.Generator().manual_seed(seed)
@@ -314,10 +368,10 @@ class PocketAudioModel:
         pair = self.normaliser.features(features)[None].expand(2, -1, -1).to(device)
         sight = self.network.sight(pair, torch.tensor([True, False], device=device))
         for step in range(config.sampling_steps):
-            t = torch.full((2,), step / config.sampling_steps, device=device)
-            seen, blind = self.network(xt.expand(2, -1, -1), t, sight).chunk(2)
+            start, stop = step / config.sampling_steps, (step + 1) / config.sampling_steps
+            seen, blind = self.network(xt.expand(2, -1, -1), torch.full((2,), start, device=device), sight).chunk(2)
             velocity = guided(seen, blind, shape=config.guidance, loudness=config.loudness_guidance)
-            xt = xt + velocity / config.sampling_steps
+            xt = _advanced(xt, velocity, sight.expected[:1], sight.spread[:1], start=start, stop=stop)
         return self.normaliser.mel_inverse(tokens_to_mel(xt[0]).cpu())
 
     def save(self, folder: Path) -> None:
@@ -326,17 +380,26 @@ class PocketAudioModel:
         tensors |= {f"normaliser.{name}": value for name, value in vars(self.normaliser).items()}
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
         config = {"backend": "pocket", "conditions": list(CONDITIONS), "network": asdict(self.network.config)}
+        config["ruler"] = asdict(self.ruler)
         (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
 def load_pocket(folder: Path) -> PocketAudioModel:
     """The model that :meth:`PocketAudioModel.save` wrote; on the GPU when there is one."""
-    config = PocketConfig(**json.loads((folder / CONFIG).read_text())["network"])
+    saved = json.loads((folder / CONFIG).read_text())
+    config = PocketConfig(**saved["network"])
     tensors = load_file(folder / WEIGHTS)
     network = PocketTransformer(config)
     network.load_state_dict(_below(tensors, "network."))
     network.to("cuda" if torch.cuda.is_available() else "cpu")
-    return PocketAudioModel(network, Normaliser(**_below(tensors, "normaliser.")))
+    return PocketAudioModel(network, Normaliser(**_below(tensors, "normaliser.")), Ruler(**saved["ruler"]))
+
+
+def _within_full_scale(waveform: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
+    """Peaks above ``_KNEE`` are rounded off, as a microphone's amplifier does; the rest is as it was."""
+    over = np.maximum(np.abs(waveform) - _KNEE, 0.0)
+    rounded = _KNEE + (1.0 - _KNEE) * np.tanh(over / (1.0 - _KNEE))
+    return np.where(over > 0.0, np.sign(waveform) * rounded, waveform).astype(np.float32)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

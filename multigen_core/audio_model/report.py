@@ -28,6 +28,7 @@ from multigen_core.audio_model.metrics import (
     lag_s,
     loudness_bias_db,
     matched_track_contrast_db,
+    offset_lag_s,
     onset_lag_s,
     pitch_error_octaves,
 )
@@ -46,7 +47,15 @@ __all__ = ["CONDITIONS", "SCORES", "EpisodeSounds", "physical_sound", "run", "tr
 CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
 SCORES = "scores.parquet"
 """One row per episode and condition."""
-_SCORES = ("sdr_db", "pitch_error_octaves", "track_contrast_db", "loudness_bias_db", "onset_lag_s", "lag_s")
+_SCORES = (
+    "sdr_db",
+    "pitch_error_octaves",
+    "track_contrast_db",
+    "loudness_bias_db",
+    "onset_lag_s",
+    "offset_lag_s",
+    "lag_s",
+)
 _EXAMPLES = 3
 """Episodes with a picture and sound files."""
 _HEARD = 10
@@ -172,13 +181,14 @@ def _gather(experiment: Experiment, inputs: "Inputs", progress: Progress) -> lis
 
 
 def _scores(waveform: Waveform, one: EpisodeSounds) -> dict[str, float | None]:
-    onset = onset_lag_s(waveform, one.truth)
+    onset, offset = onset_lag_s(waveform, one.truth), offset_lag_s(waveform, one.truth)
     return {
         "sdr_db": band_sdr_db(waveform, one.physical[0]),
         "pitch_error_octaves": pitch_error_octaves(waveform, one.truth),
         "track_contrast_db": matched_track_contrast_db(waveform, one.truth),
         "loudness_bias_db": _loudness_bias_db(waveform, one),
         "onset_lag_s": None if onset is None else abs(onset),
+        "offset_lag_s": None if offset is None else abs(offset),
         "lag_s": abs(lag_s(waveform, one.truth)),
     }
 

@@ -9,6 +9,8 @@ from scipy.signal import istft, stft
 SAMPLE_RATE_HZ = 16_000
 FIELD_M = 0.34
 """Width of the image at the cup."""
+BOTTOM = 0.37
+"""What shows of the cup below the liquid, in radii: about what the renderer shows in all of rim and bottom."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def _draw(generator, height_px, radius_px, fill, flowing, size_px):
     middle, bottom = size_px / 2 + generator.uniform(-6, 6), size_px * 0.9 + generator.uniform(-3, 3)
     sag = 0.12 * np.sqrt(np.clip(radius_px**2 - (columns - middle) ** 2, 0.0, None))
     across = abs(columns - middle) < radius_px
-    cup = across & (rows < bottom + sag) & (rows > bottom - height_px - sag)
+    cup = across & (rows < bottom + sag + BOTTOM * radius_px) & (rows > bottom - height_px - sag)
     masks = np.zeros((len(fill), size_px, size_px), np.uint8)
     for frame, share in enumerate(fill):
         masks[frame][cup] = 2

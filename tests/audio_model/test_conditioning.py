@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from multigen_core.audio_model.conditioning import CONDITIONS, FEATURES, features_at, in_room, mask_features
-from multigen_core.audio_model.corpus import room_level
+from multigen_core.audio_model.conditioning import (
+    CONDITIONS,
+    FEATURES,
+    features_at,
+    foot_height,
+    in_room,
+    mask_features,
+)
+from multigen_core.audio_model.corpus import poured_by_ear, room_level
+from multigen_core.palette import Palette
 from multigen_core.spectrogram import log_mel
 from tests.audio_model.synthetic import pour
 
@@ -71,6 +79,25 @@ def test_few_frames_are_enough(frames: int) -> None:
     assert mask_features(masks, fps=10.0).shape == (frames, len(FEATURES))
 
 
+def test_a_cup_that_stands_lower_in_the_picture_has_a_lower_foot() -> None:
+    masks = pour(np.random.default_rng(11)).masks
+    assert foot_height(np.roll(masks, 3, axis=1)) - foot_height(masks) == pytest.approx(3 / 96)
+    assert foot_height(masks.repeat(2, axis=1).repeat(2, axis=2)) == pytest.approx(foot_height(masks))
+    assert foot_height(np.zeros_like(masks)) == 0.0
+
+
+def test_liquid_that_shows_in_the_spout_is_no_stream() -> None:
+    """Behind the pitcher's lip, a few rows above the cup's rim."""
+    masks = np.zeros((20, 96, 96), np.uint8)
+    masks[:, 60:86, 38:57] = Palette.RECEIVER
+    masks[:, 40:58, 45:80] = Palette.POURER
+    waiting, pouring = masks.copy(), masks.copy()
+    waiting[:, 55:57, 46:48] = Palette.LIQUID
+    pouring[:, 55:70, 46:48] = Palette.LIQUID
+    assert _column(mask_features(waiting, fps=10.0), "stream_seen").max() == 0.0
+    assert _column(mask_features(pouring, fps=10.0), "stream_seen").min() == 1.0
+
+
 def test_tokens_are_interpolated_between_frames() -> None:
     features = np.stack([np.arange(5.0), 10.0 * np.arange(5.0)], axis=1).astype(np.float32)
     at = features_at(features, np.array([0.0, 0.05, 0.1, 9.0]), fps=10.0)
@@ -92,3 +119,24 @@ def test_a_room_stays_as_loud_as_it_is() -> None:
     assert conditions.shape == (7, len(CONDITIONS))
     assert np.array_equal(conditions[:, : len(FEATURES)], features)
     assert np.allclose(conditions[:, CONDITIONS.index("room_level")], -3.2)
+
+
+def test_a_stream_that_the_segmenter_overlooks_is_heard() -> None:
+    drawn = pour(np.random.default_rng(13))
+    mel = log_mel(torch.from_numpy(drawn.waveform)).T
+    features = mask_features(drawn.masks, fps=drawn.fps)
+    overlooked = features.copy()
+    overlooked[:, [FEATURES.index("stream_seen"), FEATURES.index("stream_width")]] = 0.0
+    times_s = np.arange(len(features)) / drawn.fps
+    heard = _column(poured_by_ear(overlooked, mel, times_s), "stream_seen") > 0.5
+    assert (heard != drawn.flowing).mean() < 0.1
+    imagined = np.ones_like(features)
+    corrected = poured_by_ear(imagined, mel, times_s)
+    assert np.array_equal(_column(corrected, "stream_seen") > 0.5, heard)
+    assert not _column(corrected, "stream_width")[~heard].any()
+
+
+def test_what_is_equally_loud_throughout_is_left_as_seen() -> None:
+    mel = torch.full((125, 80), -2.0)
+    features = mask_features(pour(np.random.default_rng(14), duration_s=2.0).masks, fps=10.0)
+    assert np.array_equal(poured_by_ear(features, mel, np.arange(20) / 10.0), features)

@@ -10,6 +10,7 @@ from multigen_core.audio_model.metrics import (
     lag_s,
     loudness_bias_db,
     matched_track_contrast_db,
+    offset_lag_s,
     onset_lag_s,
     pairwise_distance,
     pitch_error_octaves,
@@ -54,6 +55,8 @@ def test_lags_find_a_delay(pours: list[Pour]) -> None:
     onset, onset_late = onset_lag_s(drawn.waveform, truth), onset_lag_s(late, truth)
     assert onset is not None and onset_late is not None
     assert abs(onset) < 0.2
+    offset = offset_lag_s(drawn.waveform, truth)
+    assert offset is not None and abs(offset) < 0.25
     assert onset_late - onset == pytest.approx(0.3, abs=0.06)
     assert lag_s(late, truth) - lag_s(drawn.waveform, truth) == pytest.approx(0.3, abs=0.1)
 
@@ -69,6 +72,7 @@ def test_no_flow_gives_no_figure(pours: list[Pour]) -> None:
     assert pitch_error_octaves(pours[0].waveform, dry) is None
     assert matched_track_contrast_db(pours[0].waveform, dry) is None
     assert onset_lag_s(pours[0].waveform, dry) is None
+    assert offset_lag_s(pours[0].waveform, dry) is None
     assert loudness_bias_db(pours[0].waveform, pours[0].waveform, dry) is None
 
 

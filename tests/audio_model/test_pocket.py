@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from multigen_core.audio_model.conditioning import CONDITIONS
+from multigen_core.audio_model.conditioning import CONDITIONS, PITCH
 from multigen_core.audio_model.contract import BACKENDS, load_audio_model
 from multigen_core.audio_model.pocket import (
     Normaliser,
@@ -18,6 +18,7 @@ from multigen_core.audio_model.pocket import (
     mel_to_tokens,
     tokens_to_mel,
 )
+from multigen_core.audio_model.ruler import Ruler
 from multigen_core.errors import MissingInput
 from multigen_core.palette import colorize
 from multigen_core.spectrogram import MELS
@@ -48,7 +49,7 @@ def _model(config: PocketConfig = CONFIG) -> PocketAudioModel:
         feature_mean=torch.zeros(len(CONDITIONS)),
         feature_std=torch.ones(len(CONDITIONS)),
     )
-    return PocketAudioModel(network, normaliser)
+    return PocketAudioModel(network, normaliser, Ruler(slope=0.5, constant=8.0))
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,27 @@ def test_a_token_does_not_see_beyond_its_reach() -> None:
     far = 20 + config.reach + 1
     assert torch.allclose(before[:, far:], after[:, far:], atol=1e-5)
     assert not torch.allclose(before[:, 20 : 20 + config.reach], after[:, 20 : 20 + config.reach], atol=1e-3)
+
+
+def test_without_a_word_of_the_network_the_sound_is_as_restless_as_expected() -> None:
+    """White noise of deviation sigma around mu comes from the equations alone: silence does not flicker."""
+    model = _model(replace(CONFIG, sampling_steps=12, guidance=1.0, loudness_guidance=1.0))
+    mean, deviation = torch.tensor([0.5, -1.0]), torch.tensor([0.05, 0.6])
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.zero_()
+        bias = torch.cat([mean.repeat_interleave(MELS), deviation.log().repeat_interleave(MELS)])
+        model.network.expect[-1].bias.copy_(bias)
+    mel = model.normaliser.mel(model.sample(torch.zeros(200, len(CONDITIONS)), seed=0))
+    frames = mel_to_tokens(mel).reshape(200, 2, MELS)
+    assert frames.mean(dim=(0, 2)) == pytest.approx(mean, abs=0.02)
+    assert frames.std(dim=(0, 2)) == pytest.approx(deviation, rel=0.05)
+
+
+def test_a_cup_fuller_than_any_clip_is_taken_for_the_fullest_clip() -> None:
+    far = _model().normaliser.features(torch.full((1, len(CONDITIONS)), -10.0))[0]
+    assert far[PITCH] == -2.0
+    assert (far[PITCH + 1 :] == -4.0).all()
 
 
 def test_shifted_input_gives_shifted_output() -> None:

@@ -10,6 +10,7 @@ import torch
 from multigen_core.audio_model.conditioning import CONDITIONS, FEATURES, mask_features
 from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, PocketConfig, PocketTransformer
 from multigen_core.audio_model.probe import PROBE_HZ, deafness, faults, probe_masks
+from multigen_core.audio_model.ruler import Ruler
 from multigen_core.spectrogram import MELS
 
 
@@ -36,7 +37,7 @@ def model_of(level: float, *, broken: bool = False) -> PocketAudioModel:
         feature_mean=torch.zeros(len(CONDITIONS)),
         feature_std=torch.ones(len(CONDITIONS)),
     )
-    return PocketAudioModel(network, scales)
+    return PocketAudioModel(network, scales, Ruler())
 
 
 def test_the_probe_is_a_pour() -> None:

@@ -77,7 +77,7 @@ def test_report_ranks_physics_before_noise(
     summary = report.run(params, Inputs(tmp_path, folders, None), out, Silent())
 
     assert summary["episodes"] == 3
-    for figure in ("sdr_db", "diversity", "pitch_error_octaves", "onset_lag_s"):
+    for figure in ("sdr_db", "diversity", "pitch_error_octaves", "onset_lag_s", "offset_lag_s"):
         for prefix in ("", "noise_", "shuffled_", "other_seed_"):
             assert isinstance(summary[prefix + figure], float)
     assert float(summary["pitch_error_octaves"] or 9.0) < 0.1 < float(summary["noise_pitch_error_octaves"] or 0.0)
