@@ -47,7 +47,7 @@ __all__ = ["CONDITIONS", "SCORES", "EpisodeSounds", "physical_sound", "run", "tr
 CONDITIONS = ("generated", "noise", "shuffled", "other_seed")
 SCORES = "scores.parquet"
 """One row per episode and condition."""
-_SCORES = (
+_MEDIANS = (
     "sdr_db",
     "pitch_error_octaves",
     "track_contrast_db",
@@ -217,7 +217,7 @@ def _figures(table: pd.DataFrame, sounds: Sequence[EpisodeSounds]) -> dict[str, 
     figures: dict[str, dict[str, float | None]] = {}
     for condition in CONDITIONS:
         rows = table[table["condition"] == condition]
-        medians = {name: float(rows[name].astype(float).median()) for name in _SCORES}
+        medians = {name: float(rows[name].astype(float).median()) for name in _MEDIANS}
         figures[condition] = {name: None if np.isnan(value) else round(value, 4) for name, value in medians.items()}
         figures[condition]["diversity"] = round(diversity(sets[condition], physical), 4)
     of_seeds = [diversity(one.generated, one.physical) for one in sounds]
