@@ -10,7 +10,8 @@ import torch
 
 from multigen_core.acoustics.synthesiser import TRAINING_SOUND_RANGES, draw_sound_scene, synthesise
 from multigen_core.audio_model.conditioning import CONDITIONS
-from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, PocketConfig, PocketTransformer
+from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel
+from multigen_core.audio_model.pocket_network import PocketConfig, PocketTransformer
 from multigen_core.audio_model.ruler import Ruler
 from multigen_core.experiment import Experiment
 from multigen_core.spectrogram import MELS

@@ -21,7 +21,8 @@ from multigen_core.audio_model.conditioning import (
     mask_features,
     with_stream,
 )
-from multigen_core.audio_model.pocket import FRAMES_PER_TOKEN, Normaliser, mel_to_tokens, token_times_s, tokens_to_mel
+from multigen_core.audio_model.pocket import Normaliser
+from multigen_core.audio_model.pocket_network import FRAMES_PER_TOKEN, mel_to_tokens, token_times_s, tokens_to_mel
 from multigen_core.audio_model.ruler import Ruler, fit_ruler, heard_scale, in_octaves
 from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.media import read_flac, read_masks

@@ -28,10 +28,9 @@ from multigen_core.audio_model.corpus import (
     measured,
     read_corpus,
 )
-from multigen_core.audio_model.pocket import (
+from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel
+from multigen_core.audio_model.pocket_network import (
     TOKEN_RATE_HZ,
-    Normaliser,
-    PocketAudioModel,
     PocketConfig,
     PocketTransformer,
     mel_to_tokens,

@@ -9,15 +9,8 @@ import torch
 
 from multigen_core.audio_model.conditioning import CONDITIONS, PITCH
 from multigen_core.audio_model.contract import BACKENDS, load_audio_model
-from multigen_core.audio_model.pocket import (
-    Normaliser,
-    PocketAudioModel,
-    PocketConfig,
-    PocketTransformer,
-    guided,
-    mel_to_tokens,
-    tokens_to_mel,
-)
+from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, guided
+from multigen_core.audio_model.pocket_network import PocketConfig, PocketTransformer, mel_to_tokens, tokens_to_mel
 from multigen_core.audio_model.ruler import Ruler
 from multigen_core.errors import MissingInput
 from multigen_core.palette import colorize

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from multigen_core.audio_model.conditioning import CONDITIONS, FEATURES, mask_features
-from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel, PocketConfig, PocketTransformer
+from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel
+from multigen_core.audio_model.pocket_network import PocketConfig, PocketTransformer
 from multigen_core.audio_model.probe import PROBE_HZ, deafness, faults, probe_masks
 from multigen_core.audio_model.ruler import Ruler
 from multigen_core.spectrogram import MELS
