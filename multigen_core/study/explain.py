@@ -1,7 +1,7 @@
 """Why, not only how much: strips of a few trials, and a video of every failure, each carried out once more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +17,44 @@ from multigen_core.storage import output_folder
 from multigen_core.study.carry_out import STUDY, Study
 from multigen_core.study.units import Series
 
-__all__ = ["explain"]
+__all__ = ["Failure", "Why", "explain"]
 
 _STRIPS = 3
 """Per kind of cup."""
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A trial that failed."""
+
+    video: Path
+    reason: str
+    training: str
+    trial: int
+
+
+@dataclass(frozen=True)
+class Why:
+    """What :func:`explain` made."""
+
+    strips: tuple[Path, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
 class _Again:
-    """A trial to watch, as a worker process receives it."""
+    """A trial to watch, as a worker process receives it; paths are relative to the folder of all."""
 
     job: Job
     trial: Trial
     picture: Path | None
-    video: Path | None
+    failure: Failure | None
+    folder: Path
 
 
-def explain(study: Study, series: Sequence[Series]) -> Path:
+def explain(study: Study, series: Sequence[Series]) -> Why:
     """Writes ``strips/`` for the first trials with opaque and with clear cups of the last of the series, and
-    ``failures/`` with a video, named by its reason, of every trial of the series that failed. Returns the folder.
+    ``failures/`` with a video of every trial of the series that failed, in the study's folder ``why``.
     """
     place = study.root / STUDY / study.experiment.evaluation.conditions / "why"
     with output_folder(place) as out:
@@ -44,7 +63,11 @@ def explain(study: Study, series: Sequence[Series]) -> Path:
         todo = [again for one in series if study.has(one) for again in _again(study, one, series[-1], out)]
         engine = make_engine(study.experiment.compute.engine, study.experiment.compute.workers)
         engine.map(_watch, todo, study.progress("why"), "trials watched")
-    return place
+    failures = [again.failure for again in todo if again.failure is not None]
+    return Why(
+        strips=tuple(place / again.picture for again in todo if again.picture is not None),
+        failures=tuple(replace(one, video=place / one.video) for one in failures),
+    )
 
 
 def _again(study: Study, series: Series, stripped: Series, out: Path) -> list[_Again]:
@@ -52,23 +75,24 @@ def _again(study: Study, series: Series, stripped: Series, out: Path) -> list[_A
     strips = {True: 0, False: 0}
     for job, trial in zip(study.jobs(series), read_trials(study.series_folder(series)), strict=True):
         kind = "opaque" if trial.opaque else "clear"
-        picture = video = None
+        picture = failed = None
         if series == stripped and strips[trial.opaque] < _STRIPS:
             strips[trial.opaque] += 1
-            picture = out / "strips" / f"{kind}-{strips[trial.opaque]}.png"
+            picture = Path("strips") / f"{kind}-{strips[trial.opaque]}.png"
         if reason := failure(trial):
-            video = out / "failures" / f"{reason}-{series.training.name}-trial-{trial.trial:03d}.mp4"
-        if picture or video:
-            chosen.append(_Again(job, trial, picture, video))
+            name = f"{reason}-{series.training.name}-trial-{trial.trial:03d}"
+            failed = Failure(Path("failures") / f"{name}.mp4", reason, series.training.name, trial.trial)
+        if picture or failed:
+            chosen.append(_Again(job, trial, picture, failed, out))
     return chosen
 
 
 def _watch(again: _Again) -> None:
     watched = watch(again.job)
     if again.picture is not None:
-        again.picture.write_bytes(_strip(watched, again.trial))
-    if again.video is not None:
-        write_recording(again.video, watched.recording)
+        (again.folder / again.picture).write_bytes(_strip(watched, again.trial))
+    if again.failure is not None:
+        write_recording(again.folder / again.failure.video, watched.recording)
 
 
 def _strip(watched: Watched, trial: Trial) -> bytes:

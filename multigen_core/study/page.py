@@ -8,6 +8,7 @@ from typing import Any
 from multigen_core.evaluation.exhibits import poster
 from multigen_core.evaluation.page import file_uri, render
 from multigen_core.media import read_video
+from multigen_core.study.explain import Failure, Why
 from multigen_core.study.pictures import CAPTIONS
 from multigen_core.study.table import head, tables
 
@@ -23,30 +24,27 @@ class _Shown:
     poster: str = ""
 
 
-def write_page(study: dict[str, Any], figures: Sequence[Path], why: Path, page: Path) -> None:
-    """``why``: the folder that ``explain`` wrote."""
+def write_page(study: dict[str, Any], figures: Sequence[Path], why: Why, page: Path) -> None:
+    """Writes the page; it links to the figures and to what ``explain`` made."""
     pictures = [_Shown(path.stem, *CAPTIONS[path.stem], file_uri(path)) for path in figures]
     values = {
         "study": study,
         "head": head(study).replace("`", ""),
         "tables": tables(study),
         "pictures": pictures,
-        "strips": [_named(path) for path in sorted((why / "strips").glob("*.png"))],
-        "failures": [_failure(path) for path in sorted((why / "failures").glob("*.mp4"))],
+        "strips": [_named(path) for path in sorted(why.strips)],
+        "failures": [_failed(one) for one in sorted(why.failures, key=lambda one: (one.reason, one.training))],
     }
     page.write_text(render(values, "study.html"))
 
 
-def _failure(path: Path) -> _Shown:
-    """From the name that ``explain`` gave it: reason, training, trial."""
-    reason, rest = path.stem.split("-", 1)
-    training, trial = rest.rsplit("-trial-", 1)
+def _failed(one: Failure) -> _Shown:
     return _Shown(
-        name=path.stem,
-        title=reason.replace("_", " "),
-        caption=f"{training}, trial {int(trial)}",
-        address=file_uri(path),
-        poster=poster(list(read_video(path))),
+        name=one.video.stem,
+        title=one.reason.replace("_", " "),
+        caption=f"{one.training}, trial {one.trial}",
+        address=file_uri(one.video),
+        poster=poster(list(read_video(one.video))),
     )
 
 

@@ -225,7 +225,8 @@ def test_the_page_shows_every_failure_with_its_reason(study: Study, tmp_path: Pa
     why = explain(study, chosen)
     reasons = [failure(trial) for series in chosen for trial in read_trials(study.series_folder(series))]
     failed = sum(reason is not None for reason in reasons)
-    assert failed == len(list((why / "failures").glob("*.mp4"))) > 0
+    assert failed == len(why.failures) > 0
+    assert all(one.video.is_file() for one in why.failures) and all(strip.is_file() for strip in why.strips)
     page, found = tmp_path / "index.html", HEAD | result(study, PROTOCOL, BOOTSTRAP)
     write_page(found, draw(found, tmp_path), why, page)
     text = page.read_text()

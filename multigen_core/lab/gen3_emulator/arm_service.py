@@ -63,10 +63,10 @@ class ArmService:
         self.handlers: dict[int, tuple[type[Any], Callable[[int, Any], object]]] = {
             Call.SET_SERVOING_MODE: (ServoingMode, self._set_mode),
             Call.GET_SERVOING_MODE: (Empty, lambda session, asked: ServoingMode(self.arm.mode)),
-            Call.EMERGENCY_STOP: (Empty, self._emergency_stop),
-            Call.CLEAR_FAULTS: (Empty, self._clear_faults),
-            Call.STOP: (Empty, self._stop),
-            Call.STOP_ACTION: (Empty, self._stop_action),
+            Call.EMERGENCY_STOP: (Empty, _does(arm.emergency_stop)),
+            Call.CLEAR_FAULTS: (Empty, _does(arm.clear_faults)),
+            Call.STOP: (Empty, _does(arm.stop)),
+            Call.STOP_ACTION: (Empty, _does(arm.stop_action)),
             Call.GET_ARM_STATE: (Empty, lambda session, asked: ArmStateMessage(self.arm.state)),
             Call.ACTUATOR_COUNT: (Empty, lambda session, asked: Count(self.joints)),
             Call.READ_ALL_DEVICES: (Empty, self._devices),
@@ -102,22 +102,6 @@ class ArmService:
     def _set_mode(self, session: int, asked: ServoingMode) -> Empty:
         self._take_control(session)
         self.arm.set_mode(asked.mode)
-        return Empty()
-
-    def _emergency_stop(self, session: int, asked: Empty) -> Empty:
-        self.arm.emergency_stop()
-        return Empty()
-
-    def _clear_faults(self, session: int, asked: Empty) -> Empty:
-        self.arm.clear_faults()
-        return Empty()
-
-    def _stop(self, session: int, asked: Empty) -> Empty:
-        self.arm.stop()
-        return Empty()
-
-    def _stop_action(self, session: int, asked: Empty) -> Empty:
-        self.arm.stop_action()
         return Empty()
 
     def _devices(self, session: int, asked: Empty) -> DeviceList:
@@ -220,3 +204,13 @@ def _home() -> Action:
     angles = JointAngles(tuple(JointAngle(joint, float(deg)) for joint, deg in enumerate(np.degrees(HOME_RAD))))
     reference = ActionReference(HOME_ACTION, REACH_JOINT_ANGLES)
     return Action(reference, "Home", reach_joint_angles=ReachJointAngles(angles))
+
+
+def _does(act: Callable[[], None]) -> Callable[[int, Empty], Empty]:
+    """A call that any session may make: nothing is asked, and nothing is answered."""
+
+    def handle(session: int, asked: Empty) -> Empty:
+        act()
+        return Empty()
+
+    return handle
