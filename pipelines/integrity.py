@@ -10,7 +10,7 @@ from multigen_core.experiment import Experiment
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import check_manifest, finished
 from pipelines.resources.dvc import Dvc, object_path
-from pipelines.units import CHAMPION, Unit, units_of
+from pipelines.units import stage_units_of
 
 __all__ = ["damaged_cache", "damaged_outputs", "missing_in_remote", "require_sound_cache"]
 
@@ -20,7 +20,7 @@ SHOWN = 5
 
 def damaged_outputs(root: Path, experiment: Experiment) -> Iterator[str]:
     """A sentence for every finished output folder that differs from its manifest."""
-    for unit in _stages_of(experiment):
+    for unit in stage_units_of(experiment):
         folder = root / output_of(stage_named(unit.asset), unit.partition)
         if finished(folder):
             try:
@@ -35,7 +35,7 @@ def damaged_outputs(root: Path, experiment: Experiment) -> Iterator[str]:
 def damaged_cache(root: Path, experiment: Experiment, dvc: Dvc) -> Iterator[str]:
     """A sentence for every recorded output whose bytes DVC's cache lacks or has changed."""
     cache = dvc.cache()
-    for unit in _stages_of(experiment):
+    for unit in stage_units_of(experiment):
         md5 = dvc.recorded(unit.asset, unit.partition)
         if md5 is None:
             continue
@@ -61,7 +61,7 @@ def missing_in_remote(experiment: Experiment, dvc: Dvc) -> dict[str, list[str]]:
     Raises UserError when there is no remote, it does not answer, or the cache lacks what tells an output's parts.
     """
     cache = dvc.cache()
-    recorded = {unit.address: dvc.recorded(unit.asset, unit.partition) for unit in _stages_of(experiment)}
+    recorded = {unit.address: dvc.recorded(unit.asset, unit.partition) for unit in stage_units_of(experiment)}
     parts = {address: _objects_of(cache, md5) for address, md5 in recorded.items() if md5 is not None}
     absent = dvc.absent_in_remote({md5 for objects in parts.values() for md5 in objects})
     return {address: lost for address, objects in parts.items() if (lost := [md5 for md5 in objects if md5 in absent])}
@@ -75,10 +75,6 @@ def _objects_of(cache: Path, md5: str) -> list[str]:
     if not listing.is_file():
         raise UserError(f"DVC's cache lacks {listing}: run `dvc fetch` first")
     return [md5, *(row["md5"] for row in json.loads(listing.read_text()))]
-
-
-def _stages_of(experiment: Experiment) -> Iterator[Unit]:
-    return (unit for unit in units_of(experiment) if unit.asset != CHAMPION)
 
 
 def _wrong_objects(cache: Path, md5: str) -> Iterator[str]:

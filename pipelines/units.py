@@ -6,7 +6,17 @@ from multigen_core.experiment import Experiment
 from multigen_core.stages import STAGES, partitions_of, stage_named
 from pipelines.project import address
 
-__all__ = ["AUDIO_CHAMPION", "CHAMPION", "CHAMPIONS", "REMOTE_COPY", "Unit", "ancestors_of", "read_by", "units_of"]
+__all__ = [
+    "AUDIO_CHAMPION",
+    "CHAMPION",
+    "CHAMPIONS",
+    "REMOTE_COPY",
+    "Unit",
+    "ancestors_of",
+    "read_by",
+    "stage_units_of",
+    "units_of",
+]
 
 AUDIO_CHAMPION, CHAMPION = "audio_champion", "champion"
 CHAMPIONS = (AUDIO_CHAMPION, CHAMPION)
@@ -26,10 +36,14 @@ class Unit:
         return address(self.asset, self.partition)
 
 
+def stage_units_of(experiment: Experiment) -> list[Unit]:
+    """Those with a folder that DVC knows, upstream first."""
+    return [Unit(stage.name, key) for stage in STAGES for key in partitions_of(stage, experiment)]
+
+
 def units_of(experiment: Experiment) -> list[Unit]:
     """What a walk over the whole graph makes: all asset partitions but the remote's copy, upstream first."""
-    stages = [Unit(stage.name, key) for stage in STAGES for key in partitions_of(stage, experiment)]
-    return [*stages, *(Unit(name, None) for name in CHAMPIONS)]
+    return [*stage_units_of(experiment), *(Unit(name, None) for name in CHAMPIONS)]
 
 
 def read_by(unit: Unit, experiment: Experiment) -> set[Unit]:

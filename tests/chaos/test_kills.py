@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from multigen_core.params import load, override
 from multigen_core.stages import JOURNAL, output_of, stage_named
 from multigen_core.storage import check_manifest, finished
 from pipelines.resources.dvc import Dvc
-from pipelines.units import CHAMPION, Unit, units_of
+from pipelines.units import Unit, stage_units_of
 from tests.skeleton import REPOSITORY, call, environment, lay_out
 
 KILLS = 3
@@ -56,8 +55,8 @@ def root(params: Path) -> Path:
     return lay_out(params.parent / "killed", params)
 
 
-def stages_of(root: Path) -> Iterator[Unit]:
-    return (unit for unit in units_of(load(root / "params.yaml")) if unit.asset != CHAMPION)
+def stages_of(root: Path) -> list[Unit]:
+    return stage_units_of(load(root / "params.yaml"))
 
 
 def folder_of(root: Path, unit: Unit) -> Path:
