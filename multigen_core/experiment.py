@@ -274,9 +274,9 @@ class Episodes:
     timestep_s: Positive
     solver_iterations: Count
     stalls: Share
-    """Of the pours in which the arm once stands still with the pitcher tilted."""
+    """Share of the pours in which the arm once stands still with the pitcher tilted."""
     servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]
-    """The arm's joints are where they should have been so long ago, at any steady speed."""
+    """At a steady speed the arm's joints are where they should have been so long ago."""
     arm_meshes: str
     """Folder of the arm's meshes, as MuJoCo Menagerie has them; empty: it is drawn of tubes."""
     max_duration_s: Positive

@@ -137,13 +137,13 @@ def _decide(
 
 
 def _champion_rows(contest: Contest, champion: "ModelVersion", rows: Rows, run: StepRun, progress: Progress) -> Rows:
-    """The champion's trials that pair with these: those that were kept, or new ones when they no longer fit."""
+    """The champion's rows that pair with these: those that were kept, or new ones when they no longer fit."""
     with TemporaryDirectory(dir=contest.root / STATE) as scratch:
         if champion.tags.get(PROTOCOL) == contest.protocol():
             known = _kept_rows(contest, champion, Path(scratch))
             if len(contest.paired(known, rows)) == len(rows):
                 return known
-        progress.say(f"the champion has no trials under the present params and code: {contest.measured.asset} again")
+        progress.say(f"the champion was not measured under the present params and code: {contest.measured.asset} again")
         out = Path(scratch) / contest.measured.asset
         out.mkdir()
         contest.measure(weights_of(champion, Path(scratch)), out, progress)
@@ -152,7 +152,7 @@ def _champion_rows(contest: Contest, champion: "ModelVersion", rows: Rows, run: 
 
 
 def _keep_rows(contest: Contest, run: StepRun, version: str, folder: Path) -> None:
-    """Stores a version's trials with the run, for its next comparison."""
+    """Stores a version's rows with the run, for its next comparison."""
     run.client.log_artifact(run.run_id, str(folder / contest.table), f"v{version}")
     run.client.set_model_version_tag(contest.model, version, TRIALS_RUN, run.run_id)
     run.client.set_model_version_tag(contest.model, version, PROTOCOL, contest.protocol())

@@ -75,6 +75,7 @@ class EpisodeSounds:
 
     episode_id: str
     container: str
+    """The receiver's name."""
     truth: PourTruth
     generated: tuple[Waveform, ...]
     """The shard's own sound first, then further seeds."""

@@ -87,14 +87,14 @@ class ParticleLiquid:
         counts = [max(round(pour.volume_ml / particle_ml), 1) for pour in pours]
         self._ends = np.cumsum(counts)
         self._particle_ml = [pour.volume_ml / count for pour, count in zip(pours, counts, strict=True)]
-        diameters = [float(np.cbrt(ml * 1e-6)) for ml in self._particle_ml]
-        self._reach_m = (SUPPORT + SKIN) * max(diameters)
-        self._skin_m = SKIN * min(diameters)
+        self._diameters_m = [float(np.cbrt(ml * 1e-6)) for ml in self._particle_ml]
+        self._reach_m = (SUPPORT + SKIN) * max(self._diameters_m)
+        self._skin_m = SKIN * min(self._diameters_m)
         self._poses = np.array([pour.pitcher_pose for pour in pours], float)
 
         places = [
             _packed(pour.pitcher, count, diameter, pour.seed) @ pose[:3, :3].T + pose[:3, 3]
-            for pour, count, diameter, pose in zip(pours, counts, diameters, self._poses, strict=True)
+            for pour, count, diameter, pose in zip(pours, counts, self._diameters_m, self._poses, strict=True)
         ]
         self._x = self._array(np.concatenate(places), wp.vec3)
         regions = np.empty((2, self._ends[-1]), int)
@@ -124,9 +124,8 @@ class ParticleLiquid:
 
     def census(self, pour: int = 0) -> Census:
         """Counts the particles by place."""
-        region, ml = self.regions(pour), self._particle_ml[pour]
-        receiver = self._pours[pour]
-        rim_m = float(receiver.receiver_position_m[2]) + receiver.receiver.height_m
+        region, ml, vessels = self.regions(pour), self._particle_ml[pour], self._pours[pour]
+        rim_m = float(vessels.receiver_position_m[2]) + vessels.receiver.height_m
         inside_pitcher = region[0] == kernels.INSIDE
         inside_receiver = region[1] == kernels.INSIDE
         elsewhere = ~(inside_pitcher | inside_receiver)
@@ -168,8 +167,10 @@ class ParticleLiquid:
 
     def _list_is_old(self) -> bool:
         """Looking where the particles are would hold up a GPU: there the lists are as young as they may have to be."""
-        if self._list_age < LIST_STEPS or self._listed_m is None:
-            return self._list_age >= LIST_STEPS
+        if self._list_age < LIST_STEPS:
+            return False
+        if self._listed_m is None:
+            return True
         return bool(np.abs(self._x_star.numpy() - self._listed_m).max() > 0.5 * self._skin_m)
 
     def _own(self, pour: int) -> slice:
@@ -200,7 +201,7 @@ class ParticleLiquid:
         return bodies
 
     def _fluid(self, pour: int) -> kernels.Fluid:
-        diameter = float(np.cbrt(self._particle_ml[pour] * 1e-6))
+        diameter = self._diameters_m[pour]
         fluid = kernels.Fluid()
         fluid.diameter = diameter
         fluid.support = SUPPORT * diameter
@@ -219,6 +220,7 @@ class ParticleLiquid:
         count, device = len(owner), self._device
 
         def vectors() -> wp.array:
+            """One per particle."""
             return wp.zeros(count, dtype=wp.vec3, device=device)
 
         pour = self._array(owner, int)
