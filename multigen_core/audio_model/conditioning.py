@@ -21,6 +21,7 @@ __all__ = [
     "foot_height",
     "in_room",
     "mask_features",
+    "pouring",
     "with_stream",
 ]
 
@@ -36,6 +37,7 @@ PITCH = FEATURES.index("log_effective_length")
 """The column that the pitch follows from, and that has to be read finely."""
 
 STREAM = FEATURES.index("stream_seen")
+_WIDTH = FEATURES.index("stream_width")
 
 CONDITIONS = (*FEATURES, "room_level")
 """What the pocket model is told: the masks' features, and how loud the room is before anything pours.
@@ -45,6 +47,8 @@ No mask shows the room. Left to the noise, its level would be drawn anew at ever
 
 FALL_S = 0.03
 """Liquid is seen at the rim so much before it is heard to land: median of simulated pours."""
+_TRICKLE = 0.25
+"""Of the width that the pour's stream reaches: a sixteenth of its cross-section. What is thinner drips, 0.1 s longer."""
 _SPECK_PX = 2
 """Rows and columns of a class with fewer pixels are noise of the segmenter."""
 _NEAR_RIM = 0.04
@@ -54,22 +58,24 @@ _GEOMETRY_WINDOW_S = 2.0
 """The receiver stands still: its box is the running median over this time."""
 _END_CORRECTION = 0.62
 """Of a half-open tube, in radii (Levine and Schwinger 1948)."""
-_RIM_AND_BOTTOM = 0.37
+_RIM_AND_BOTTOM = 0.32
 """Also in radii: a camera from above sees the cup's far rim and the thickness of its bottom, neither of which is air.
 
-Measured on the reference clips: with it the resonance follows the features within 0.008 octave over a pour, without
-it within 0.026, because a nearly full cup seems to hold too much air.
+So that over a pour the resonance follows the exact masks of the reference clips: without it a nearly full cup seems to
+hold too much air.
 """
+_MOUTH = (0.04, 0.16)
+"""Of the cup's height below its rim: where the mouth is as wide as it is, above bellies and handles."""
 
 
 def mask_features(masks: UInt8[np.ndarray, "T H W"], *, fps: float) -> Float32[np.ndarray, "T F"]:
     """Geometry of every frame, columns as in ``FEATURES``; finite whatever classes are missing."""
     side = float(min(masks.shape[1:]))
     receiver, liquid = (masks == index for index in (Palette.RECEIVER, Palette.LIQUID))
-    seen, left, right, top = _receiver_box(receiver, fps)
-
+    seen, top, foot = _receiver_rows(receiver, fps)
     rows, columns = np.arange(masks.shape[1]), np.arange(masks.shape[2])
     under_rim = rows[None, :, None] >= top[:, None, None]  # (T, H, 1)
+    left, right = _mouth((receiver | liquid) & under_rim, top, foot, fps)
     inside = liquid & under_rim & _between(columns, left, right)
     cup = (receiver | inside) & under_rim
 
@@ -116,11 +122,19 @@ def features_at(
     return np.stack([np.interp(times_s, frames_s, column) for column in features.T], axis=1).astype(np.float32)
 
 
+def pouring(features: Float32[np.ndarray, "N F"]) -> Bool[np.ndarray, " N"]:
+    """When a stream is seen that is no trickle."""
+    seen = features[:, STREAM] > 0.5
+    if not seen.any():
+        return seen
+    return seen & (features[:, _WIDTH] >= _TRICKLE * np.percentile(features[seen, _WIDTH], 90.0))
+
+
 def with_stream(features: Float32[np.ndarray, "N F"], flows: Bool[np.ndarray, " N"]) -> Float32[np.ndarray, "N F"]:
     """The features with a stream at exactly these moments: there is one or there is none, however thin."""
     changed = features.copy()
     changed[:, STREAM] = flows
-    changed[~flows, FEATURES.index("stream_width")] = 0.0
+    changed[~flows, _WIDTH] = 0.0
     return changed
 
 
@@ -129,23 +143,44 @@ def in_room(features: Float32[np.ndarray, "N F"], level: float) -> Float32[np.nd
     return np.column_stack([features, np.full(len(features), level)]).astype(np.float32)
 
 
-def _receiver_box(
+def _receiver_rows(
     receiver: Bool[np.ndarray, "T H W"], fps: float
-) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
-    """Whether a receiver was seen in the clip, and its left, right and top edge [px] in every frame."""
-    in_column = receiver.sum(1) >= _SPECK_PX  # (T, W)
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """Whether a receiver was seen in the clip, and its first and last row [px] in every frame."""
     in_row = receiver.sum(2) >= _SPECK_PX  # (T, H)
-    found = in_column.any(1) & in_row.any(1)
+    found = in_row.any(1)
     if not found.any():
         zero = np.zeros(len(receiver))
-        return zero, zero, zero, zero
-    left = in_column.argmax(1).astype(float)
-    right = in_column.shape[1] - 1.0 - in_column[:, ::-1].argmax(1)
-    top = in_row.argmax(1).astype(float)
-    # Frames without a receiver borrow the box of the nearest frames that have one.
-    frames = np.arange(len(receiver))
-    box = [_still(np.interp(frames, frames[found], edge[found]), fps) for edge in (left, right, top)]
-    return np.ones(len(receiver)), box[0], box[1], box[2]
+        return zero, zero, zero
+    first, last = _ends(in_row)
+    return np.ones(len(receiver)), _where_found(first, found, fps), _where_found(last, found, fps)
+
+
+def _mouth(
+    cup: Bool[np.ndarray, "T H W"], top: Float[np.ndarray, " T"], foot: Float[np.ndarray, " T"], fps: float
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """First and last column [px] of the cup's mouth: those that the cup fills just below its rim."""
+    rows, height = np.arange(cup.shape[1]), foot - top + 1.0
+    start, stop = (np.round(top + share * height) for share in _MOUTH)
+    strip = (rows >= start[:, None]) & (rows <= stop[:, None])  # (T, H)
+    in_column = (cup & strip[:, :, None]).sum(1) > strip.sum(1)[:, None] / 2.0  # (T, W)
+    found = in_column.any(1)
+    if not found.any():
+        zero = np.zeros(len(cup))
+        return zero, zero
+    first, last = _ends(in_column)
+    return _where_found(first, found, fps), _where_found(last, found, fps)
+
+
+def _ends(line: Bool[np.ndarray, "T N"]) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """The first and the last true element of every line."""
+    return line.argmax(1).astype(float), line.shape[1] - 1.0 - line[:, ::-1].argmax(1)
+
+
+def _where_found(edge: Float[np.ndarray, " T"], found: Bool[np.ndarray, " T"], fps: float) -> Float[np.ndarray, " T"]:
+    """An edge that stands still; frames in which it was not found borrow it of the nearest frames that have it."""
+    frames = np.arange(len(edge))
+    return _still(np.interp(frames, frames[found], edge[found]), fps)
 
 
 def _between(

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from multigen_core.acoustics.tracker import track_resonance
 from multigen_core.audio_model.conditioning import (
-    STREAM,
     features_at,
     foot_height,
     in_room,
     mask_features,
+    pouring,
     with_stream,
 )
 from multigen_core.audio_model.pocket import Normaliser
 from multigen_core.audio_model.pocket_network import FRAMES_PER_TOKEN, mel_to_tokens, token_times_s, tokens_to_mel
-from multigen_core.audio_model.ruler import Ruler, fit_ruler, heard_scale, in_octaves
-from multigen_core.clips.catalogue import read_catalogue
+from multigen_core.audio_model.ruler import Reading, Ruler, fit_ruler, heard_scale, in_octaves
+from multigen_core.clips.catalogue import read_catalogue, true_masks
 from multigen_core.media import read_flac, read_masks
 from multigen_core.progress import Progress
 from multigen_core.spectrogram import FRAME_RATE_HZ, log_mel
@@ -66,13 +66,21 @@ class TrainingClip:
     tokens: Float[Tensor, "N channels"]
     features: Float[Tensor, "N conditions"]
     """Columns as in ``conditioning.CONDITIONS``."""
-    foot_height: float
-    scale: float | None
-    """Of the picture, as it is heard; None where no resonance is heard. See ``ruler``."""
+    reading: Reading
+    """Of its masks, see ``ruler``."""
+    exact_reading: Reading | None
+    """Of the masks that it was rendered with, where they are known."""
 
 
 def make_clip(
-    clip_id: str, *, waveform: np.ndarray, masks: np.ndarray, fps: float, split: str, usable: bool
+    clip_id: str,
+    *,
+    waveform: np.ndarray,
+    masks: np.ndarray,
+    fps: float,
+    split: str,
+    usable: bool,
+    exact_masks: np.ndarray | None = None,
 ) -> TrainingClip:
     """A clip from its sound (16 kHz) and palette masks (T, H, W)."""
     mel = log_mel(torch.from_numpy(waveform)).T
@@ -80,14 +88,19 @@ def make_clip(
     times_s = token_times_s(len(tokens))
     seen = mask_features(masks, fps=fps)
     features = poured_by_ear(features_at(seen, times_s, fps=fps), mel, times_s)
+    track = track_resonance(waveform)
+    exact = None
+    if exact_masks is not None:
+        exact_scale = heard_scale(track, mask_features(exact_masks, fps=fps), fps=fps)
+        exact = Reading(foot_height(exact_masks), exact_scale)
     return TrainingClip(
         clip_id=clip_id,
         split=split,
         usable=usable,
         tokens=tokens,
         features=torch.from_numpy(in_room(features, room_level(mel))),
-        foot_height=foot_height(masks),
-        scale=heard_scale(track_resonance(waveform), seen, fps=fps),
+        reading=Reading(foot_height(masks), heard_scale(track, seen, fps=fps)),
+        exact_reading=exact,
     )
 
 
@@ -97,9 +110,11 @@ def measured(clips: Sequence[TrainingClip]) -> tuple[list[TrainingClip], Ruler]:
     What is heard goes before what the ruler guesses: the network learns where the resonance of an air column stands,
     not how uncertain its length is, and makes one clear resonance instead of a blur of many.
     """
-    heard = [clip for clip in clips if clip.usable and clip.scale is not None and clip.split == "train"]
-    ruler = fit_ruler([clip.foot_height for clip in heard], [clip.scale for clip in heard if clip.scale is not None])
-    scales = [ruler.scale(clip.foot_height) if clip.scale is None else clip.scale for clip in clips]
+    trained = [clip for clip in clips if clip.split == "train"]
+    readings = [clip.exact_reading or clip.reading for clip in trained if clip.exact_reading or clip.usable]
+    ruler = fit_ruler(readings)
+    own = [clip.reading for clip in clips]
+    scales = [ruler.scale(one.foot_height) if one.scale is None else one.scale for one in own]
     features = [in_octaves(clip.features.numpy(), scale) for clip, scale in zip(clips, scales, strict=True)]
     return [replace(clip, features=torch.from_numpy(f)) for clip, f in zip(clips, features, strict=True)], ruler
 
@@ -121,7 +136,7 @@ def poured_by_ear(
     level = uniform_filter1d(mel[:, _FIRST_BAND:].mean(1).numpy().astype(float), _STREAM_FRAMES, mode="nearest")
     quiet, loud = np.percentile(level, (_QUIET_PERCENTILE, _LOUD_PERCENTILE))
     if loud - quiet < _LEAST_CONTRAST:
-        return with_stream(features, features[:, STREAM] > 0.5)
+        return with_stream(features, pouring(features))
     frames_s = (np.arange(len(level)) + 0.5) / FRAME_RATE_HZ
     return with_stream(features, np.interp(times_s, frames_s, level) > (quiet + loud) / 2.0)
 
@@ -133,6 +148,7 @@ def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingCl
     rows = zip(catalogue["clip_id"], catalogue["fps"].astype(float), catalogue["split"], strict=True)
     corpus: list[TrainingClip] = []
     for clip_id, fps, split in rows:
+        exact = true_masks(clips, clip_id)
         clip = make_clip(
             clip_id,
             waveform=read_flac(clips / "media" / f"{clip_id}.flac"),
@@ -140,6 +156,7 @@ def read_corpus(clips: Path, masks: Path, progress: Progress) -> list[TrainingCl
             fps=fps,
             split=split,
             usable=bool(usable.loc[clip_id]),
+            exact_masks=read_masks(exact) if exact.is_file() else None,
         )
         corpus.append(clip)
         progress.update(len(corpus), len(catalogue), "clips read")

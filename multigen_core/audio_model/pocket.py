@@ -16,11 +16,11 @@ from multigen_core.audio_model.conditioning import (
     CONDITIONS,
     FALL_S,
     PITCH,
-    STREAM,
     features_at,
     foot_height,
     in_room,
     mask_features,
+    pouring,
     with_stream,
 )
 from multigen_core.audio_model.contract import CONFIG
@@ -141,7 +141,7 @@ class PocketAudioModel:
         tokens = -(-samples // (HOP * FRAMES_PER_TOKEN))
         seen = in_octaves(mask_features(masks, fps=fps), self.ruler.scale(foot_height(masks)))
         features = features_at(seen, token_times_s(tokens) - FALL_S, fps=fps)
-        features = in_room(with_stream(features, features[:, STREAM] > 0.5), self._room_level(seed))
+        features = in_room(with_stream(features, pouring(features)), self._room_level(seed))
         mel = self.sample(torch.from_numpy(features), seed=seed)
         waveform = vocode(mel[None], iterations=self.network.config.vocoder_iterations, seed=seed)[0, :samples]
         return _within_full_scale(waveform.numpy())

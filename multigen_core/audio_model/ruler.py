@@ -3,6 +3,9 @@
 A mask shows the air column in units of the picture; what sets the pitch is its length in metres. Two cups of one size
 look a tenth of an octave larger or smaller, according to where they stand and to the camera. In a clip with sound the
 resonance itself tells the difference; for a silent pour it is guessed from how low the cup stands in the picture.
+
+A segmenter's masks make cups a little larger or fuller than they are, and a simulator's do not: where a clip's exact
+masks are known, the ruler is laid on those.
 """
 
 from collections.abc import Sequence
@@ -15,13 +18,23 @@ from scipy.stats import theilslopes
 from multigen_core.acoustics.tracker import ResonanceTrack
 from multigen_core.audio_model.conditioning import PITCH, STREAM, features_at
 
-__all__ = ["Ruler", "fit_ruler", "heard_scale", "in_octaves"]
+__all__ = ["Reading", "Ruler", "fit_ruler", "heard_scale", "in_octaves"]
 
 _LEAST_SALIENCE_DB = 9.0
 """Noise reaches 6 to 7 dB, pours 10 to 17 dB."""
 _LEAST_FRAMES = 30
 """Half a second of clear resonance."""
 _LEAST_CLIPS = 8
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one clip tells about scales."""
+
+    foot_height: float
+    """Of the cup in the picture; see :func:`conditioning.foot_height`."""
+    scale: float | None
+    """As it is heard; None where no resonance is."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +63,13 @@ def heard_scale(track: ResonanceTrack, features: Float32[np.ndarray, "T F"], *, 
     return float(np.median(np.log2(track.f0_hz[clear]) + seen[clear, PITCH]))
 
 
-def fit_ruler(foot_heights: Sequence[float], scales: Sequence[float]) -> Ruler:
+def fit_ruler(readings: Sequence[Reading]) -> Ruler:
     """The line through what was heard: median of all slopes (Theil and Sen), for a few masks are badly wrong.
 
-    With fewer than eight clips there is no slope, without clips no scale.
+    With fewer than eight clips that are heard there is no slope, without any no scale.
     """
+    heard = [(reading.foot_height, reading.scale) for reading in readings if reading.scale is not None]
+    foot_heights, scales = [foot for foot, _ in heard], [scale for _, scale in heard]
     if not scales:
         return Ruler()
     if len(scales) < _LEAST_CLIPS:

@@ -18,6 +18,7 @@ __all__ = [
     "QuarantineSchema",
     "read_catalogue",
     "read_quarantine",
+    "true_masks",
     "write_catalogue",
     "write_quarantine",
 ]
@@ -132,6 +133,11 @@ def read_catalogue(folder: Path) -> pd.DataFrame:
 def read_quarantine(folder: Path) -> pd.DataFrame:
     """What was not kept; errors as in :func:`read_catalogue`."""
     return _read(folder / QUARANTINE, QuarantineSchema)
+
+
+def true_masks(folder: Path, clip_id: str) -> Path:
+    """Video of the masks that a clip was rendered with; not there for clips of other sources."""
+    return folder / "truth" / f"{clip_id}.mp4"
 
 
 def _write(path: Path, schema: pa.DataFrameSchema, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import UInt32
 
 from multigen_core import media
-from multigen_core.clips.catalogue import REASONS, write_catalogue, write_quarantine
+from multigen_core.clips.catalogue import REASONS, true_masks, write_catalogue, write_quarantine
 from multigen_core.clips.contract import Candidate, ClipSource, Media, Unavailable
 from multigen_core.clips.cutting import Cut, Unusable, cut_around_pour, level_dbfs
 from multigen_core.clips.duplicates import HeardClip, repetitions
@@ -231,7 +231,7 @@ def _write(job: _Job, recording: Media, cut: Cut, sha256: str, name: str) -> _Ke
         first = round(cut.start_s * fps)
         rows = slice(first, first + len(cut.frames))
         curves = recording.truth.curves.iloc[rows].reset_index(drop=True)
-        media.write_masks(out / "truth" / f"{clip_id}.mp4", recording.truth.masks[rows], fps=fps)
+        media.write_masks(true_masks(out, clip_id), recording.truth.masks[rows], fps=fps)
         curves.to_parquet(out / "truth" / f"{clip_id}.parquet", index=False)
         onset_error_s = cut.pour.start_s - _true_onset_s(recording.truth.curves)
     height, width = cut.frames[0].shape[:2]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multigen_core.clips.catalogue import read_catalogue
+from multigen_core.clips.catalogue import read_catalogue, true_masks
 from multigen_core.experiment import Experiment
 from multigen_core.masks.agreement import intersection_over_union
 from multigen_core.masks.contract import open_provider
@@ -40,7 +40,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         frames = np.stack(list(read_video(clips / "media" / f"{clip_id}.mp4")))
         masks = steadied(provider.annotate(clip_id, frames))
         write_masks(out / f"{clip_id}.mp4", masks, fps=fps)
-        scores = _scores(masks, clips / "truth" / f"{clip_id}.mp4")
+        scores = _scores(masks, true_masks(clips, clip_id))
         rows.append({"clip_id": clip_id, **asdict(judge(masks)), **scores})
         progress.update(len(rows), len(catalogue), "clips masked")
     table = pd.DataFrame(rows)

@@ -9,7 +9,7 @@ from scipy.signal import istft, stft
 SAMPLE_RATE_HZ = 16_000
 FIELD_M = 0.34
 """Width of the image at the cup."""
-BOTTOM = 0.37
+BOTTOM = 0.32
 """What shows of the cup below the liquid, in radii: about what the renderer shows in all of rim and bottom."""
 
 

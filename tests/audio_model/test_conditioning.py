@@ -11,6 +11,7 @@ from multigen_core.audio_model.conditioning import (
     foot_height,
     in_room,
     mask_features,
+    pouring,
 )
 from multigen_core.audio_model.corpus import poured_by_ear, room_level
 from multigen_core.palette import Palette
@@ -38,6 +39,18 @@ def test_level_is_read_below_a_pixel(seed: int) -> None:
     started = drawn.level_px > 2.0
     # The level takes from the air column what it gains; the end correction is the same in every frame.
     assert np.std((length_px + drawn.level_px)[started]) < 0.4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_handle_and_a_belly_do_not_lengthen_the_air_column(seed: int) -> None:
+    drawn = pour(np.random.default_rng(seed))
+    bellied = drawn.masks.copy()
+    rows, columns = np.nonzero((drawn.masks == Palette.RECEIVER).any(0))
+    side, middle = columns.max() + 1, round(rows.min() + 0.6 * drawn.height_px)
+    belly = bellied[:, middle - 8 : middle + 8, side - 1 : side + 10]
+    belly[belly == Palette.BACKGROUND] = Palette.RECEIVER
+    plain, wider = (_column(mask_features(m, fps=drawn.fps), "log_effective_length") for m in (drawn.masks, bellied))
+    assert np.abs(plain - wider).max() < 0.01
 
 
 def test_the_air_column_never_grows() -> None:
@@ -96,6 +109,20 @@ def test_liquid_that_shows_in_the_spout_is_no_stream() -> None:
     pouring[:, 55:70, 46:48] = Palette.LIQUID
     assert _column(mask_features(waiting, fps=10.0), "stream_seen").max() == 0.0
     assert _column(mask_features(pouring, fps=10.0), "stream_seen").min() == 1.0
+
+
+def test_a_trickle_is_no_pour() -> None:
+    """A stream of eight pixels, then of one: the last drops."""
+    masks = np.zeros((40, 96, 96), np.uint8)
+    masks[:, 60:86, 38:57] = Palette.RECEIVER
+    masks[5:25, 40:70, 44:52] = Palette.LIQUID
+    masks[25:35, 40:70, 47] = Palette.LIQUID
+    features = mask_features(masks, fps=10.0)
+    assert _column(features, "stream_seen")[5:35].min() == 1.0
+    assert pouring(features)[5:25].all()
+    assert not pouring(features)[:5].any()
+    assert not pouring(features)[29:].any()
+    assert not pouring(mask_features(np.where(masks == Palette.LIQUID, 0, masks), fps=10.0)).any()
 
 
 def test_tokens_are_interpolated_between_frames() -> None:
