@@ -52,7 +52,8 @@ def _clips() -> Iterator[tuple[Reading, Reading]]:
     """By the segmenter's masks and by exact ones, of every clip for training that has both."""
     usable = pd.read_parquet(MASKS / "quality.parquet").set_index("clip_id")["usable"]
     catalogue = read_catalogue(CLIPS)
-    for clip_id, fps, split in zip(catalogue["clip_id"], catalogue["fps"].astype(float), catalogue["split"], strict=True):
+    rows = zip(catalogue["clip_id"], catalogue["fps"].astype(float), catalogue["split"], strict=True)
+    for clip_id, fps, split in rows:
         exact = true_masks(CLIPS, clip_id)
         if split == "train" and usable.loc[clip_id] and exact.is_file():
             track = track_resonance(read_flac(CLIPS / "media" / f"{clip_id}.flac"))

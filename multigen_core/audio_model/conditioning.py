@@ -48,7 +48,7 @@ No mask shows the room. Left to the noise, its level would be drawn anew at ever
 FALL_S = 0.03
 """Liquid is seen at the rim so much before it is heard to land: median of simulated pours."""
 _TRICKLE = 0.25
-"""Of the width that the pour's stream reaches: a sixteenth of its cross-section. What is thinner drips, 0.1 s longer."""
+"""Of the width that the pour's stream reaches, a sixteenth of its cross-section: what is thinner drips, and lasts."""
 _SPECK_PX = 2
 """Rows and columns of a class with fewer pixels are noise of the segmenter."""
 _NEAR_RIM = 0.04
