@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(7200), pytest.mark.filterwa
 def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One shard and one ablation: every kind of step once."""
     path = tmp_path_factory.mktemp("kills") / "params.yaml"
-    changes = ['episodes.shards=["000"]', "policy.ablations=[vision_audio]", "clips.reference_count=4"]
+    changes = ['episodes.shards=["000"]', "policy.ablations=[vision_audio]"]
     override(REPOSITORY / "experiments" / "tiny.yaml", [*changes, f"seed={SEEDS[0]}"], path)
     return path
 
