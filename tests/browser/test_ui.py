@@ -63,7 +63,7 @@ def backfill_status(progress: dict[str, Any]) -> str:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One shard and one ablation: the fewest runs that still mix partitions."""
     folder = tmp_path_factory.mktemp("browser")
-    changes = ['episodes.shards=["000"]', "policy.ablations=[vision_audio]", "clips.reference_count=4"]
+    changes = ['episodes.shards=["000"]', "policy.ablations=[vision_audio]"]
     override(REPOSITORY / "experiments" / "tiny.yaml", changes, folder / "params.yaml")
     return lay_out(folder / "project", folder / "params.yaml")
 
