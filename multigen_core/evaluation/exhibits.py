@@ -13,8 +13,9 @@ from jaxtyping import UInt8
 from multigen_core.clips.catalogue import read_catalogue
 from multigen_core.dataset.lerobot import Shard
 from multigen_core.evaluation.failures import failure
-from multigen_core.evaluation.figures import LABELS, overlay_strip, spectrogram
+from multigen_core.evaluation.figures import LABELS, overlay_strip, spectrogram, spectrograms_of_both
 from multigen_core.evaluation.page import data_uri, file_uri
+from multigen_core.evaluation.real_clips import HeardAgain
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import video_of
 from multigen_core.media import read_flac, read_masks, read_video, write_flac, write_video
@@ -22,11 +23,13 @@ from multigen_core.media import read_flac, read_masks, read_video, write_flac, w
 __all__ = [
     "ClipExhibit",
     "DubbedExhibit",
+    "RealClipExhibit",
     "SoundExhibit",
     "TrialExhibit",
     "clip_exhibits",
     "dubbed_exhibits",
     "poster",
+    "real_clip_exhibits",
     "sound_exhibits",
     "trial_exhibits",
 ]
@@ -51,6 +54,18 @@ class ClipExhibit:
     poster: str
     """What a video shows until it is played."""
     caption: str
+
+
+@dataclass(frozen=True)
+class RealClipExhibit:
+    """A recording beside the sound that was generated for its masks."""
+
+    name: str
+    masks: str
+    pitch_error: str
+    shuffled_pitch_error: str
+    spectrograms: str
+    sound: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,28 @@ def _air_column(row: Any) -> str:
     if math.isnan(row.air_column_error_m):
         return ""
     return f"; air column heard to {100.0 * row.air_column_error_m:.1f} cm over the whole recording"
+
+
+def real_clip_exhibits(
+    clips: Sequence[HeardAgain], errors: Sequence[tuple[float, float | None]], media: Path
+) -> list[RealClipExhibit]:
+    """Every recording that the model was asked to sound; what it made is also kept in the folder ``media``."""
+    exhibits = []
+    for clip, (error, shuffled) in zip(clips, errors, strict=True):
+        sound = media / f"{clip.clip_id}-generated.flac"
+        write_flac(sound, clip.generated)
+        both = spectrograms_of_both(clip.waveform, clip.generated, heard_s=clip.heard_s)
+        exhibits.append(
+            RealClipExhibit(
+                name=clip.name,
+                masks="usable" if clip.masks_usable else "not usable",
+                pitch_error=f"{error:.2f}",
+                shuffled_pitch_error="–" if shuffled is None else f"{shuffled:.2f}",
+                spectrograms=data_uri(both, ".png"),
+                sound=file_uri(sound),
+            )
+        )
+    return exhibits
 
 
 def dubbed_exhibits(shards: Sequence[Path], media: Path) -> list[DubbedExhibit]:

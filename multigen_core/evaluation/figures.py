@@ -25,6 +25,7 @@ __all__ = [
     "pour_strip",
     "poured_against_target",
     "spectrogram",
+    "spectrograms_of_both",
 ]
 
 LABELS = {
@@ -206,6 +207,24 @@ def spectrogram(
     return drawn.png
 
 
+def spectrograms_of_both(
+    waveform: Float32[np.ndarray, " samples"],
+    generated: Float32[np.ndarray, " other"],
+    *,
+    heard_s: tuple[float, float],
+) -> bytes:
+    """A recording above what was generated for it; the resonance of each is dashed, that of the recording in both."""
+    with sheet(4.4, 3.0) as drawn:
+        upper, lower = drawn.figure.subplots(2, 1, sharex=True)
+        _draw_spectrogram(upper, waveform, heard_s=heard_s)
+        _draw_spectrogram(lower, generated, heard_s=heard_s)
+        _draw_track(lower, waveform, heard_s, color="#4ade80")
+        upper.set_xlabel("")
+        upper.set_ylabel("recorded")
+        lower.set_ylabel("generated")
+    return drawn.png
+
+
 def _draw_spectrogram(
     axes: Axes, waveform: Float32[np.ndarray, " samples"], *, heard_s: tuple[float, float] | None
 ) -> None:
@@ -220,13 +239,17 @@ def _draw_spectrogram(
         extent=(0.0, len(waveform) / SAMPLE_RATE_HZ, 0.0, float(len(mel))),
     )
     if heard_s is not None:
-        track = track_resonance(waveform)
-        pouring = (track.times_s >= heard_s[0]) & (track.times_s <= heard_s[1])
-        axes.plot(
-            track.times_s[pouring], _mel_band(track.f0_hz[pouring]), color="#7dd3fc", linewidth=0.9, linestyle="--"
-        )
+        _draw_track(axes, waveform, heard_s, color="#7dd3fc")
     axes.set_xlabel("s")
     axes.set_ylabel("mel band")
+
+
+def _draw_track(
+    axes: Axes, waveform: Float32[np.ndarray, " samples"], heard_s: tuple[float, float], *, color: str
+) -> None:
+    track = track_resonance(waveform)
+    pouring = (track.times_s >= heard_s[0]) & (track.times_s <= heard_s[1])
+    axes.plot(track.times_s[pouring], _mel_band(track.f0_hz[pouring]), color=color, linewidth=0.9, linestyle="--")
 
 
 def pour_strip(

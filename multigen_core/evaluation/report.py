@@ -10,13 +10,20 @@ import pandas as pd
 
 from multigen_core.clips.catalogue import read_catalogue, read_quarantine
 from multigen_core.evaluation.comparison import OUTCOMES, Trials, cups, differences, headlines, outcome_counts, verdict
-from multigen_core.evaluation.exhibits import clip_exhibits, dubbed_exhibits, sound_exhibits, trial_exhibits
+from multigen_core.evaluation.exhibits import (
+    clip_exhibits,
+    dubbed_exhibits,
+    real_clip_exhibits,
+    sound_exhibits,
+    trial_exhibits,
+)
 from multigen_core.evaluation.figures import LABELS
 from multigen_core.evaluation.lineage import commit, stage_records, wall_seconds
 from multigen_core.evaluation.nmae import by_container, score
 from multigen_core.evaluation.page import render
 from multigen_core.evaluation.parts import EMULATED_LABS, parts_of
 from multigen_core.evaluation.pictures import draw_funnels, draw_learning_curves, draw_result, fidelity_and_diversity
+from multigen_core.evaluation.real_clips import HeardAgain, hear_again, pitch_errors
 from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import AVERAGE_CAPACITY_ML
@@ -58,6 +65,13 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     answer = verdict(trials, AVERAGE_CAPACITY_ML, bootstrap)
     for name in ("figures", "media"):
         (out / name).mkdir()
+    again = hear_again(
+        inputs.one("audio_model"),
+        inputs.one("clips"),
+        inputs.one("masks"),
+        lambda clip_id: seed_for(experiment, "report", "real_clips", clip_id),
+    )
+    errors = pitch_errors(again)
 
     page = render(
         {
@@ -73,6 +87,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
             "learning_curves": draw_learning_curves(inputs, policies, out / "figures"),
             "trial_videos": trial_exhibits(folders),
             "dubbed": dubbed_exhibits(inputs.folders["audiovisual"], out / "media"),
+            "real_clips": real_clip_exhibits(again, errors, out / "media"),
             "compared": sound_exhibits(inputs.one("audio_report")),
             "conditions": [condition.replace("_", " ") for condition in audio],
             "audio_figures": _audio_rows(audio),
@@ -90,7 +105,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         "embedded": [part.key for part in parts if part.embedded],
         "git_commit": git_commit,
         "ablations": {ablation: _ablation(rows, bootstrap) for ablation, rows in trials.items()},
-        "audio": _audio(audio),
+        "audio": {**_audio(audio), "real_clips": _real_clips(again, errors)},
         "wall_s": dict(wall_seconds(inputs.root)),
     }
 
@@ -153,11 +168,23 @@ def _ablation(trials: Sequence[Trial], bootstrap: Bootstrap) -> Json:
     }
 
 
-def _audio(figures: AudioFigures) -> Json:
+def _audio(figures: AudioFigures) -> dict[str, Json]:
     """The audio report's figures under the names of DESIGN section 4; null where it has none."""
     generated = figures["generated"]
     controls: dict[str, Json] = {name: dict(row) for name, row in figures.items() if name != "generated"}
     return {**{name: generated.get(name) for name in _AUDIO}, "controls": controls}
+
+
+def _real_clips(clips: Sequence[HeardAgain], errors: Sequence[tuple[float, float | None]]) -> Json:
+    """Clip -> how far its generated resonance is from the one heard, and the control."""
+    return {
+        clip.clip_id: {
+            "masks_usable": clip.masks_usable,
+            "pitch_error_octaves": error,
+            "shuffled_pitch_error_octaves": shuffled,
+        }
+        for clip, (error, shuffled) in zip(clips, errors, strict=True)
+    }
 
 
 def _audio_rows(figures: AudioFigures) -> list[tuple[str, list[str]]]:

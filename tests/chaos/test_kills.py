@@ -16,7 +16,7 @@ from multigen_core.params import load, override
 from multigen_core.stages import JOURNAL, output_of, stage_named
 from multigen_core.storage import check_manifest, finished
 from pipelines.resources.dvc import Dvc
-from pipelines.units import Unit, stage_units_of
+from pipelines.units import CHAMPIONS, Unit, stage_units_of
 from tests.skeleton import REPOSITORY, call, environment, lay_out
 
 KILLS = 3
@@ -126,13 +126,13 @@ def test_kills_leave_no_trace(
             done += 1
             assert_whole(root)
             ended |= set(now_ended)
-            lost = (ended - {CHAMPION}) & Dvc(root=str(root)).changed()
+            lost = (ended - set(CHAMPIONS)) & Dvc(root=str(root)).changed()
             assert not lost, f"what had ended before the kill is stale: {lost}"
             rows.append(f"{done}: after {delay_s:.1f} s in {step}; {len(ended)} steps ended so far, all whole")
         rest = call(root, "pipelines", "materialize")
         assert rest.returncode == 0, rest.stdout + rest.stderr
         again = {line.split()[1] for line in rest.stdout.splitlines() if " done in " in line and line[:1].isdigit()}
-        assert again.isdisjoint(ended - {CHAMPION}), f"made twice: {again & ended}"
+        assert again.isdisjoint(ended - set(CHAMPIONS)), f"made twice: {again & ended}"
         assert versions_in(root) == expected.setdefault(planted, versions_in(root))
         assert list(root.glob("**/.*.partial-*")) == []
     assert call(root, "pipelines", "verify").returncode == 0

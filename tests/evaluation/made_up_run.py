@@ -6,7 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
+from multigen_core.audio_model.conditioning import CONDITIONS
+from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel
+from multigen_core.audio_model.pocket_network import PocketConfig, PocketTransformer
+from multigen_core.audio_model.ruler import Ruler
 from multigen_core.clips.catalogue import write_catalogue, write_quarantine
 from multigen_core.dataset.lerobot import write_shard
 from multigen_core.evaluation.figures import overlay_strip
@@ -16,6 +21,7 @@ from multigen_core.experiment import Experiment
 from multigen_core.media import write_flac, write_masks, write_video
 from multigen_core.params import load
 from multigen_core.records import SAMPLE_RATE_HZ, Trial
+from multigen_core.spectrogram import MELS
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import output_folder, write_json
 from tests.pours import made_up_episode, made_up_soundtrack
@@ -138,6 +144,20 @@ def _masks(folder: Path) -> None:
 
 
 def _audio_model(folder: Path) -> None:
+    """Weights as they are drawn."""
+    config = PocketConfig(
+        hidden=16,
+        depth=1,
+        heads=2,
+        window_s=1.0,
+        sampling_steps=2,
+        guidance=1.0,
+        loudness_guidance=1.0,
+        vocoder_iterations=2,
+    )
+    mels, conditions = torch.zeros(MELS), torch.zeros(len(CONDITIONS))
+    scales = Normaliser(mels - 3.0, mels + 0.5, conditions, conditions + 1.0)
+    PocketAudioModel(PocketTransformer(config), scales, Ruler()).save(folder)
     curve = {"step": [1, 2], "training_loss": [1.0, 0.5], "validation_loss": [1.1, 0.7]}
     pd.DataFrame(curve | {"validation_loss_shuffled": [1.2, 0.9]}).to_parquet(folder / "curve.parquet")
 

@@ -59,7 +59,17 @@ def test_summary_has_the_keys_that_scripts_read(reported: tuple[Path, Summary], 
         assert row["trials"] == sum(cup["trials"] for cup in row["by_container"].values()) == 8
         assert set(row["by_container"]["red_cup"]) == {"opaque", "nmae", "nmae_ci95", "trials"}
         assert row["by_container"]["red_cup"]["opaque"] is True
-    assert set(summary["audio"]) == {"sdr_db", "diversity", "pitch_error_octaves", "onset_lag_s", "controls"}
+    assert set(summary["audio"]) == {
+        "sdr_db",
+        "diversity",
+        "pitch_error_octaves",
+        "onset_lag_s",
+        "controls",
+        "real_clips",
+    }
+    assert set(summary["audio"]["real_clips"]) == {"local-1"}
+    assert summary["audio"]["real_clips"]["local-1"]["pitch_error_octaves"] > 0.0
+    assert summary["audio"]["real_clips"]["local-1"]["shuffled_pitch_error_octaves"] is None
     assert summary["audio"]["sdr_db"] == 3.2
     assert summary["audio"]["onset_lag_s"] is None
     assert summary["audio"]["controls"]["shuffled"]["sdr_db"] == 1.0
@@ -81,7 +91,7 @@ def test_the_page_asks_for_nothing_from_outside(reported: tuple[Path, Summary]) 
 def test_the_page_shows_every_part(reported: tuple[Path, Summary], params: Experiment) -> None:
     page = (reported[0] / "index.html").read_text()
     assert page.count("<video") == 2 + 2 + len(params.policy.ablations)
-    assert page.count("<audio") == 2 + 3
+    assert page.count("<audio") == 2 + 3 + 1  # dubbed, compared, and a recording heard again
     for words in (
         "These are not results of a real robot",
         "Blind reference",
