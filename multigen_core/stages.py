@@ -186,7 +186,16 @@ STAGES: tuple[Stage, ...] = (
         "reports/summary",
         inputs=("clips", "masks", "audio_model", "audiovisual", "audio_report", "policy", "evaluation"),
         params=("evaluation", "policy"),
-        code=("acoustics", "audio_model", "evaluation", "containers.py", "media.py", "palette.py", "spectrogram.py"),
+        code=(
+            "acoustics",
+            "audio_model",
+            "evaluation",
+            "containers.py",
+            "media.py",
+            "palette.py",
+            "spectrogram.py",
+            "trainer.py",
+        ),
     ),
 )
 
