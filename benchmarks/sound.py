@@ -12,9 +12,10 @@ import torch
 from multigen_core.acoustics.resonance import quarter_wave_hz
 from multigen_core.acoustics.synthesiser import TRAINING_SOUND_RANGES, draw_sound_scene, synthesise
 from multigen_core.audio_model.conditioning import CONDITIONS
+from multigen_core.audio_model.finetune import config_of
 from multigen_core.audio_model.metrics import PourTruth, matched_track_contrast_db, pitch_error_octaves
 from multigen_core.audio_model.pocket import Normaliser, PocketAudioModel
-from multigen_core.audio_model.pocket_network import PocketConfig, PocketTransformer
+from multigen_core.audio_model.pocket_network import PocketTransformer
 from multigen_core.audio_model.ruler import Ruler
 from multigen_core.audio_model.vocoder import vocode
 from multigen_core.experiment import Experiment
@@ -40,19 +41,8 @@ def figures(experiment: Experiment) -> dict[str, float]:
 
 
 def _generated(experiment: Experiment) -> float:
-    params = experiment.audio_model
-    config = PocketConfig(
-        hidden=params.hidden,
-        depth=params.depth,
-        heads=params.heads,
-        window_s=params.window_s,
-        sampling_steps=params.sampling_steps,
-        guidance=params.guidance,
-        loudness_guidance=params.loudness_guidance,
-        vocoder_iterations=params.vocoder_iterations,
-    )
     scales = Normaliser(torch.zeros(MELS), torch.ones(MELS), torch.zeros(len(CONDITIONS)), torch.ones(len(CONDITIONS)))
-    model = PocketAudioModel(PocketTransformer(config), scales, Ruler())
+    model = PocketAudioModel(PocketTransformer(config_of(experiment.audio_model)), scales, Ruler())
     masks = _filling_cup(int(SECONDS * RATE_HZ))
     model.generate([masks[:20]], fps=RATE_HZ, seeds=[0])
     started_s = time.process_time()

@@ -45,7 +45,7 @@ from multigen_core.trainer import trainer_for
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["CURVE", "Batch", "FlowMatching", "crops", "fit", "run", "validation_losses"]
+__all__ = ["CURVE", "Batch", "FlowMatching", "config_of", "crops", "fit", "run", "validation_losses"]
 
 CURVE = "curve.parquet"
 _VALIDATIONS = 10
@@ -193,6 +193,20 @@ def crops(
         )
 
 
+def config_of(params: AudioModel) -> PocketConfig:
+    """What of the parameters shapes the network and its sampling."""
+    return PocketConfig(
+        hidden=params.hidden,
+        depth=params.depth,
+        heads=params.heads,
+        window_s=params.window_s,
+        sampling_steps=params.sampling_steps,
+        guidance=params.guidance,
+        loudness_guidance=params.loudness_guidance,
+        vocoder_iterations=params.vocoder_iterations,
+    )
+
+
 def fit(
     corpus: Sequence[TrainingClip], params: AudioModel, *, seed: int, progress: Progress
 ) -> tuple[PocketAudioModel, pd.DataFrame]:
@@ -206,19 +220,9 @@ def fit(
     # Nothing to validate without masks; a corpus too small to hold clips back is validated on itself.
     held_out = [clip for clip in corpus if clip.split == "validation" and clip.usable] or training
     normaliser = fit_normaliser(training)
-    config = PocketConfig(
-        hidden=params.hidden,
-        depth=params.depth,
-        heads=params.heads,
-        window_s=params.window_s,
-        sampling_steps=params.sampling_steps,
-        guidance=params.guidance,
-        loudness_guidance=params.loudness_guidance,
-        vocoder_iterations=params.vocoder_iterations,
-    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = PocketTransformer(config)
+        network = PocketTransformer(config_of(params))
     module = FlowMatching(network, steps=params.steps, learning_rate=params.learning_rate)
     validation = list(islice(crops(held_out, normaliser, params, seed=seed + 1, dropout=0.0), _VALIDATION_BATCHES))
     watcher = _Watcher(validation, steps=params.steps, progress=progress)
