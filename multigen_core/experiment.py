@@ -251,6 +251,8 @@ class AudioModel:
     vocoder_iterations: Count
     least_mask_gain: float
     """Share of the held-out loss with other clips' masks by which the right ones must lower it."""
+    most_clipped: Fraction
+    """Share of a plain pour's samples that may be at full scale."""
     mmaudio: MMAudio
 
 

@@ -89,7 +89,7 @@ def _model_sounds(folder: Path, experiment: Experiment) -> Iterator[str]:
     from multigen_core.audio_model.contract import load_audio_model
     from multigen_core.audio_model.probe import faults
 
-    yield from faults(load_audio_model(folder))
+    yield from faults(load_audio_model(folder), experiment.audio_model.most_clipped)
 
 
 def _model_listens(folder: Path, experiment: Experiment) -> Iterator[str]:

@@ -17,8 +17,6 @@ _SECONDS, _STARTS_S, _STOPS_S = 4.0, 0.5, 3.5
 _SILENT_DBFS = -70.0
 """16-bit noise lies near -98 dBFS, a quiet room near -60."""
 _FULL_SCALE = 0.999
-_MOST_CLIPPED = 0.01
-"""Of all samples; the loudest splashes of real recordings clip too."""
 
 
 def probe_masks(size_px: int = 96) -> UInt8[np.ndarray, "T H W"]:
@@ -39,14 +37,17 @@ def probe_masks(size_px: int = 96) -> UInt8[np.ndarray, "T H W"]:
     return masks
 
 
-def faults(model: AudioModel) -> Iterator[str]:
-    """One sentence per fault of the sound that the model makes for the probe; none when all is well."""
+def faults(model: AudioModel, most_clipped: float) -> Iterator[str]:
+    """One sentence per fault of the sound that the model makes for the probe; none when all is well.
+
+    ``most_clipped``: the share of its samples that may be at full scale.
+    """
     masks = probe_masks()
     (sound,) = model.generate([masks], fps=PROBE_HZ, seeds=[0], rgb=[colorize(masks)])
-    yield from _faults_of(sound)
+    yield from _faults_of(sound, most_clipped)
 
 
-def _faults_of(sound: Float32[np.ndarray, " S"]) -> Iterator[str]:
+def _faults_of(sound: Float32[np.ndarray, " S"], most_clipped: float) -> Iterator[str]:
     broken = int((~np.isfinite(sound)).sum())
     if broken:
         yield f"{broken} of {len(sound)} samples of a plain pour's sound are not finite"
@@ -55,8 +56,9 @@ def _faults_of(sound: Float32[np.ndarray, " S"]) -> Iterator[str]:
     if level_dbfs <= _SILENT_DBFS:
         yield f"a plain pour's sound is silent: {level_dbfs:.1f} dBFS"
     clipped = float(np.mean(np.abs(sound) >= _FULL_SCALE))
-    if clipped > _MOST_CLIPPED:
-        yield f"{100.0 * clipped:.0f} % of a plain pour's sound are clipped"
+    if clipped > most_clipped:
+        limit = f"audio_model.most_clipped allows {100.0 * most_clipped:g} %"
+        yield f"{100.0 * clipped:.1f} % of a plain pour's sound are clipped; {limit}"
 
 
 def deafness(curve: Path, least_gain: float) -> Iterator[str]:

@@ -36,6 +36,7 @@ PARAMS = AudioModel(
     loudness_guidance=1.3,
     vocoder_iterations=1,
     least_mask_gain=0.01,
+    most_clipped=0.01,
     mmaudio=load(Path("params.yaml")).audio_model.mmaudio,
 )
 

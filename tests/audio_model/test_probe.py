@@ -49,7 +49,7 @@ def test_the_probe_is_a_pour() -> None:
 
 
 def test_a_model_with_a_plain_level_may_be_used() -> None:
-    assert list(faults(model_of(-2.0))) == []
+    assert list(faults(model_of(-2.0), 0.01)) == []
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_model_with_a_plain_level_may_be_used() -> None:
     ids=["silent", "clipped", "not finite"],
 )
 def test_a_model_that_must_not_be_used_is_told(model: PocketAudioModel, sentence: str) -> None:
-    (fault,) = faults(model)
+    (fault,) = faults(model, 0.01)
     assert sentence in fault
 
 
