@@ -275,6 +275,8 @@ class Episodes:
     particle_ml: Positive
     timestep_s: Positive
     solver_iterations: Count
+    looks: Share
+    """Share of the pours that pause before the goal to look, and then make up for what is missing."""
     stalls: Share
     """Share of the pours in which the arm once stands still with the pitcher tilted."""
     servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]

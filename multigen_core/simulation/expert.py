@@ -47,8 +47,8 @@ BRAKING_S = 0.8
 SMOOTHING = 0.5
 """Weight of the newest step in the running mean of the outflow."""
 STALL_RATE_RAD_S = np.radians(10.0)
-STALL_BACK_S = 0.4
-"""So long a stalling arm tilts back, by then the stream is a trickle."""
+MOST_STALL_BACK_S = 0.5
+"""So long a stalling arm tilts back at most, by then the stream is a trickle; at 0 it pours on."""
 TOLERANCE = 0.03
 """A shortfall larger than this fraction of the goal is made up for after a pause."""
 SPENT_ML = 2.0
@@ -75,14 +75,17 @@ class Style:
     """Standard deviation of the perturbations: lip velocity [m/s], tilt rate [rad/s]."""
     stall_share: float
     """Fraction of the goal at which the arm stalls once: it tilts back a little and stands there, while what is
-    recorded goes on. From 1 on it stalls on its way back, when a trickle still runs."""
+    recorded goes on. From 1 on it stalls when it should tilt back, and pours too much."""
     stall_s: float
     """How long; 0 for never."""
+    stall_back_s: float
+    """How long of it the arm tilts back."""
 
 
-def draw_style(rng: np.random.Generator, setup: PourSetup, *, stalls: float) -> Style:
-    """A style that fits the receiver: small cups are poured more slowly. ``stalls`` is the probability of a stall."""
-    hesitant = rng.random() < 0.35
+def draw_style(rng: np.random.Generator, setup: PourSetup, *, looks: float, stalls: float) -> Style:
+    """A style that fits the receiver: small cups are poured more slowly. ``looks`` is the probability of a look before
+    the goal, ``stalls`` that of a stall."""
+    hesitant = rng.random() < looks
     most_ml_s = min(90.0, MOST_FLOW_ML_S_PER_M2 * setup.receiver.mouth_radius_m**2)
     return Style(
         flow_ml_s=float(np.clip(setup.goal_ml / rng.uniform(2.0, 4.0), 15.0, most_ml_s)),
@@ -93,8 +96,9 @@ def draw_style(rng: np.random.Generator, setup: PourSetup, *, stalls: float) -> 
         first_share=float(rng.uniform(0.75, 0.92)) if hesitant else 1.0,
         pause_s=float(rng.uniform(0.2, 0.6)),
         noise=(0.008, float(np.radians(rng.uniform(0.0, 4.0)))),
-        stall_share=float(rng.uniform(0.3, 1.2)),
+        stall_share=float(rng.uniform(0.4, 1.6)),
         stall_s=float(rng.uniform(0.6, 1.6)) if rng.random() < stalls else 0.0,
+        stall_back_s=float(rng.uniform(0.0, MOST_STALL_BACK_S)),
     )
 
 
@@ -136,7 +140,7 @@ class Expert:
         self._drift = keep * self._drift + kick
         carried_out = action + self._drift
         if self._stalls:
-            carried_out[2] = -STALL_RATE_RAD_S if self._stalled_s < STALL_BACK_S else 0.0
+            carried_out[2] = -STALL_RATE_RAD_S if self._stalled_s < self._style.stall_back_s else 0.0
             self._stalled_s += self._step_s
         return carried_out
 

@@ -48,7 +48,7 @@ def roll_out(setup: PourSetup, config: Episodes, *, episode_id: str | None = Non
     """
     world = PouringWorld(setup, config)
     style_rng, noise_rng = np.random.default_rng(setup.seed).spawn(2)
-    style = draw_style(style_rng, setup, stalls=config.stalls)
+    style = draw_style(style_rng, setup, looks=config.looks, stalls=config.stalls)
     expert = Expert(setup, style, step_s=world.step_s, rng=noise_rng)
     recorder = _Recorder()
     for _ in range(round(config.max_duration_s * config.rate_hz) - 1):

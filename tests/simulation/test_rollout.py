@@ -31,6 +31,7 @@ COARSE = Episodes(
     particle_ml=2.0,
     timestep_s=0.005,
     solver_iterations=2,
+    looks=0.35,
     stalls=0.0,
     servo_lag_s=0.035,
     arm_meshes="",
@@ -141,7 +142,7 @@ def test_an_action_that_is_no_number_is_refused(setup: PourSetup) -> None:
 def test_the_expert_tilts_back_when_the_goal_is_reached(setup: PourSetup) -> None:
     world = world_of(setup)
     rng = np.random.default_rng(0)
-    style = replace(draw_style(rng, setup, stalls=0.0), first_share=1.0, pause_s=0.1)
+    style = replace(draw_style(rng, setup, looks=0.35, stalls=0.0), first_share=1.0, pause_s=0.1)
     expert = Expert(setup, style, step_s=world.step_s, rng=rng)
     over_cup = mouth_centre_m(setup) + np.array([0.0, style.lip_y_m, style.lip_z_m])
     dry = replace(world.state, lip_position_m=over_cup, tilt_rad=0.6)
@@ -153,7 +154,7 @@ def test_the_expert_tilts_back_when_the_goal_is_reached(setup: PourSetup) -> Non
 
 def test_perturbations_wander_around_nothing(setup: PourSetup) -> None:
     rng = np.random.default_rng(3)
-    style = replace(draw_style(rng, setup, stalls=0.0), noise=(0.01, 0.05))
+    style = replace(draw_style(rng, setup, looks=0.35, stalls=0.0), noise=(0.01, 0.05))
     expert = Expert(setup, style, step_s=0.1, rng=rng)
     drift = np.array([expert.perturbed(np.zeros(3)) for _ in range(4000)])
     assert np.abs(drift.mean(axis=0)).max() < 0.01
@@ -165,8 +166,8 @@ def test_a_stall_happens_once_and_is_not_what_is_recorded(setup: PourSetup, shar
     """Below the goal the expert meant to go on pouring, beyond it to tilt back; the arm stood still in between."""
     world = world_of(setup)
     rng = np.random.default_rng(1)
-    still = replace(draw_style(rng, setup, stalls=1.0), first_share=1.0, noise=(0.0, 0.0))
-    expert = Expert(setup, replace(still, stall_share=share, stall_s=1.2), step_s=world.step_s, rng=rng)
+    still = replace(draw_style(rng, setup, looks=0.35, stalls=1.0), first_share=1.0, noise=(0.0, 0.0))
+    expert = Expert(setup, replace(still, stall_share=share, stall_s=1.2, stall_back_s=0.4), step_s=world.step_s, rng=rng)
     meant, done = [], []
     while not (world.finished and expert.retreating):
         action = expert.act(world.state)
@@ -195,7 +196,7 @@ def test_the_expert_ends_where_no_pour_begins(setup: PourSetup) -> None:
     # Whoever learns from it knows by the place of the lip whether it sets out or goes back.
     world = world_of(setup)
     rng = np.random.default_rng(1)
-    expert = Expert(setup, draw_style(rng, setup, stalls=0.0), step_s=world.step_s, rng=rng)
+    expert = Expert(setup, draw_style(rng, setup, looks=0.35, stalls=0.0), step_s=world.step_s, rng=rng)
     while not world.finished:
         world.step(expert.act(world.state))
         assert world.state.time_s < COARSE.max_duration_s
