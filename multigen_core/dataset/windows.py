@@ -40,7 +40,7 @@ class WindowBatch(NamedTuple):
     """Mean over the control step before; zeros at the first one."""
     goal_fraction: Float32[Tensor, "B 1"]
     actions: Float32[Tensor, "B chunk 3"]
-    """Beyond the end of the episode zeros: the pitcher is upright and held."""
+    """Beyond the end of the episode its last one, as LeRobot pads."""
     auxiliary: Float32[Tensor, "B 3"]
     """In the order and units of ``AUXILIARY``."""
 
@@ -115,7 +115,7 @@ class Windows:
         lengths = np.array([len(recording.actions) for recording in recordings])
         last = np.cumsum(lengths)
         self._first = np.repeat(last - lengths, lengths)  # (N,) first step of the step's episode
-        self._last = np.repeat(last, lengths)  # (N,) one past its last step
+        self._last = np.repeat(last - 1, lengths)  # (N,) its last step
         self._first_mel = np.repeat(np.cumsum([0, *map(len, mels[:-1])]), lengths)  # (N,) its first log-mel frame
 
         self.rgb = torch.from_numpy(np.concatenate([recording.rgb for recording in recordings]))
@@ -143,22 +143,22 @@ class Windows:
     ) -> WindowBatch:
         """The windows that end at the given steps.
 
-        The image is the newest one that is at least the lag old; the sound ends on the last hop (16 ms) before.
+        The image is the newest one that is at least the lag old; the sound ends on the last hop (16 ms) before. A chunk
+        that reaches past the end of its episode repeats the last action.
         """
         step = steps - self._first[steps]
         shown = np.maximum(np.floor(step - camera_lag_s * self.rate_hz).astype(int), 0)
         heard = np.floor((step / self.rate_hz - microphone_lag_s) * FRAME_RATE_HZ).astype(int)
         newest = self._first_mel[steps] + self._silence + heard - EDGE_FRAMES
         frames = newest[:, None] + np.arange(-self._kept, 0)  # (B, frames)
-        ahead = steps[:, None] + np.arange(self._chunk)  # (B, chunk)
-        inside = torch.from_numpy(ahead < self._last[steps][:, None])
+        ahead = np.minimum(steps[:, None] + np.arange(self._chunk), self._last[steps][:, None])  # (B, chunk)
         return WindowBatch(
             rgb=self.rgb[self._first[steps] + shown],
             log_mel=self.log_mel[frames].transpose(1, 2),
             joints_rad=self.joints_rad[steps],
             joint_speeds_rad_s=self.joint_speeds_rad_s[steps],
             goal_fraction=self.goal_fraction[steps],
-            actions=self.actions[np.minimum(ahead, len(self) - 1)] * inside[..., None],
+            actions=self.actions[ahead],
             auxiliary=self.auxiliary[steps],
         )
 

@@ -43,8 +43,8 @@ def roll_out(setup: PourSetup, config: Episodes, *, episode_id: str | None = Non
     """Pours ``setup.goal_fraction`` of the receiver and returns the silent episode.
 
     What is carried out is perturbed, what is recorded is the action that would have been right. The last row is the
-    state after the pour, with an action of zeros: standing still is right there. Raises MissingExtra where nothing can
-    be drawn.
+    state after the pour, whose action tilts back further: who learns from it goes past where a pour counts as stopped,
+    and does not stand still short of it. Raises MissingExtra where nothing can be drawn.
     """
     world = PouringWorld(setup, config)
     style_rng, noise_rng = np.random.default_rng(setup.seed).spawn(2)
@@ -57,7 +57,7 @@ def roll_out(setup: PourSetup, config: Episodes, *, episode_id: str | None = Non
         action = expert.act(world.state)
         recorder.add(world, action)
         world.step(expert.perturbed(action))
-    recorder.add(world, np.zeros(3))
+    recorder.add(world, expert.act(world.state))
     return _episode(setup, style, recorder, config, episode_id or f"seed-{setup.seed}")
 
 
