@@ -166,8 +166,9 @@ def test_a_stall_happens_once_and_is_not_what_is_recorded(setup: PourSetup, shar
     """Below the goal the expert meant to go on pouring, beyond it to tilt back; the arm stood still in between."""
     world = world_of(setup)
     rng = np.random.default_rng(1)
-    still = replace(draw_style(rng, setup, looks=0.35, stalls=1.0), first_share=1.0, noise=(0.0, 0.0))
-    expert = Expert(setup, replace(still, stall_share=share, stall_s=1.2, stall_back_s=0.4), step_s=world.step_s, rng=rng)
+    steady = replace(draw_style(rng, setup, looks=0.35, stalls=1.0), first_share=1.0, noise=(0.0, 0.0))
+    style = replace(steady, stall_share=share, stall_s=1.2, stall_back_s=0.4)
+    expert = Expert(setup, style, step_s=world.step_s, rng=rng)
     meant, done = [], []
     while not (world.finished and expert.retreating):
         action = expert.act(world.state)
