@@ -49,6 +49,8 @@ SMOOTHING = 0.5
 STALL_RATE_RAD_S = np.radians(10.0)
 MOST_STALL_BACK_S = 0.5
 """So long a stalling arm tilts back at most, by then the stream is a trickle; at 0 it pours on."""
+MOST_CREEP_RAD_S = np.radians(4.0)
+"""Policies that do not find the end of a pour creep on like this."""
 TOLERANCE = 0.03
 """A shortfall larger than this fraction of the goal is made up for after a pause."""
 SPENT_ML = 2.0
@@ -74,12 +76,14 @@ class Style:
     noise: tuple[float, float]
     """Standard deviation of the perturbations: lip velocity [m/s], tilt rate [rad/s]."""
     stall_share: float
-    """Fraction of the goal at which the arm stalls once: it tilts back a little and stands there, while what is
-    recorded goes on. From 1 on it stalls when it should tilt back, and pours too much."""
+    """Fraction of the goal at which the arm stalls once: it tilts back a little and creeps on, while what should be
+    done is recorded. From 1 on it stalls when it should tilt back, and pours too much."""
     stall_s: float
     """How long; 0 for never."""
     stall_back_s: float
     """How long of it the arm tilts back."""
+    stall_rate_rad_s: float
+    """Then it creeps on with this tilt rate."""
 
 
 def draw_style(rng: np.random.Generator, setup: PourSetup, *, looks: float, stalls: float) -> Style:
@@ -97,8 +101,9 @@ def draw_style(rng: np.random.Generator, setup: PourSetup, *, looks: float, stal
         pause_s=float(rng.uniform(0.2, 0.6)),
         noise=(0.008, float(np.radians(rng.uniform(0.0, 4.0)))),
         stall_share=float(rng.uniform(0.4, 1.6)),
-        stall_s=float(rng.uniform(0.6, 1.6)) if rng.random() < stalls else 0.0,
+        stall_s=float(rng.uniform(0.6, 2.4)) if rng.random() < stalls else 0.0,
         stall_back_s=float(rng.uniform(0.0, MOST_STALL_BACK_S)),
+        stall_rate_rad_s=float(rng.uniform(0.0, MOST_CREEP_RAD_S)),
     )
 
 
@@ -140,7 +145,8 @@ class Expert:
         self._drift = keep * self._drift + kick
         carried_out = action + self._drift
         if self._stalls:
-            carried_out[2] = -STALL_RATE_RAD_S if self._stalled_s < self._style.stall_back_s else 0.0
+            backwards = self._stalled_s < self._style.stall_back_s
+            carried_out[2] = -STALL_RATE_RAD_S if backwards else self._style.stall_rate_rad_s
             self._stalled_s += self._step_s
         return carried_out
 

@@ -167,7 +167,7 @@ def test_a_stall_happens_once_and_is_not_what_is_recorded(setup: PourSetup, shar
     world = world_of(setup)
     rng = np.random.default_rng(1)
     steady = replace(draw_style(rng, setup, looks=0.35, stalls=1.0), first_share=1.0, noise=(0.0, 0.0))
-    style = replace(steady, stall_share=share, stall_s=1.2, stall_back_s=0.4)
+    style = replace(steady, stall_share=share, stall_s=1.2, stall_back_s=0.4, stall_rate_rad_s=0.0)
     expert = Expert(setup, style, step_s=world.step_s, rng=rng)
     meant, done = [], []
     while not (world.finished and expert.retreating):
