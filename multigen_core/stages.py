@@ -5,12 +5,12 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from multigen_core.errors import ConfigError, MissingInput
-from multigen_core.experiment import Experiment
+from multigen_core.experiment import Episodes, Experiment, Policy
 from multigen_core.progress import Progress
 from multigen_core.records import Summary
 from multigen_core.storage import SUMMARY, finished, output_folder, replace_text, write_json
@@ -64,10 +64,14 @@ class Stage:
     inputs: tuple[str, ...] = ()
     partitions: Literal["shard", "ablation"] | None = None
     params: tuple[str, ...] = ()
-    """Sections of params.yaml that decide the output, besides ``seed``."""
+    """Sections of params.yaml, and keys of them, that decide the output, besides ``seed``."""
     code: tuple[str, ...] = ()
     """Folders and modules of ``multigen_core`` whose change makes the output stale."""
 
+
+_ONE_SHARD = tuple(f"episodes.{field.name}" for field in fields(Episodes) if field.name != "shards")
+_ONE_POLICY = tuple(f"policy.{field.name}" for field in fields(Policy) if field.name != "ablations")
+"""How many there are does not change one of them: more shards, or another ablation, leave those that are there alone."""
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -105,7 +109,7 @@ STAGES: tuple[Stage, ...] = (
         "multigen_core.simulation.episodes:run",
         "data/episodes/shard={partition}",
         partitions="shard",
-        params=("episodes",),
+        params=_ONE_SHARD,
         code=("simulation", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py"),
     ),
     Stage(
@@ -157,7 +161,7 @@ STAGES: tuple[Stage, ...] = (
         "models/policy/{partition}",
         inputs=("audiovisual", "noise_augmented"),
         partitions="ablation",
-        params=("policy",),
+        params=_ONE_POLICY,
         code=("policy", "dataset", "containers.py", "media.py", "spectrogram.py", "trainer.py"),
     ),
     Stage(
@@ -166,7 +170,7 @@ STAGES: tuple[Stage, ...] = (
         "reports/evaluation/{partition}",
         inputs=("policy",),
         partitions="ablation",
-        params=("evaluation", "episodes"),
+        params=("evaluation", *_ONE_SHARD),
         code=(
             "acoustics",
             "evaluation",

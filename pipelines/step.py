@@ -72,7 +72,7 @@ def _make(
     started_s = time.monotonic()
     with user_errors_as_failures(), mlflow.step(name, tags) as run:
         experiment = compute.experiment()
-        for section in stage.params:
+        for section in dict.fromkeys(key.partition(".")[0] for key in stage.params):
             run.params(section, asdict(getattr(experiment, section)))
         progress = StepProgress(context.log, run, also=compute.terminal())
         place, summary = compute.run(stage.name, partition, progress)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from multigen_core.errors import UserError
+from multigen_core.params import override
 from multigen_core.stages import output_of, stage_named
 from multigen_core.storage import output_folder, write_json
 from pipelines.resources.dvc import Dvc
@@ -38,6 +39,19 @@ def test_a_commit_makes_the_stage_clean_and_later_changes_show(root: Path) -> No
     assert "episodes@000" in dvc.changed()
     assert dvc.commit("episodes", "000") != md5
     assert not list((root / "data").glob("**/.*.partial-*"))
+
+
+def test_more_shards_and_policies_leave_those_that_are_there_alone(root: Path) -> None:
+    """And what makes one different does not."""
+    dvc, params = Dvc(root=str(root)), root / "params.yaml"
+    write(root, "episodes", "000", "pours")
+    dvc.commit("episodes", "000")
+    override(params, ["episodes.shards=['000', '777']", "policy.ablations=[vision, audio]"], params)
+    changed = dvc.changed()
+    assert "episodes@777" in changed and "episodes@000" not in changed
+    override(params, ["episodes.stalls=0.123"], params)
+    assert "episodes@000" in dvc.changed()
+    shutil.copy(REPOSITORY / "params.yaml", params)
 
 
 def test_bytecode_beside_the_code_changes_nothing(root: Path) -> None:
