@@ -71,7 +71,7 @@ class Stage:
 
 _ONE_SHARD = tuple(f"episodes.{field.name}" for field in fields(Episodes) if field.name != "shards")
 _ONE_POLICY = tuple(f"policy.{field.name}" for field in fields(Policy) if field.name != "ablations")
-"""How many there are does not change one of them: more shards, or another ablation, leave those that are there alone."""
+"""How many there are does not change one of them: more shards, or another ablation, leave the others alone."""
 
 STAGES: tuple[Stage, ...] = (
     Stage(
