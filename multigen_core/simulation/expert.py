@@ -51,6 +51,8 @@ MOST_STALL_BACK_S = 0.5
 """So long a stalling arm tilts back at most, by then the stream is a trickle; at 0 it pours on."""
 MOST_CREEP_RAD_S = np.radians(4.0)
 """Policies that do not find the end of a pour creep on like this."""
+BRIMFUL = 0.95
+"""A cup that is expected to be this full is not poured into by a stall: past its brim nothing can be learned."""
 TOLERANCE = 0.03
 """A shortfall larger than this fraction of the goal is made up for after a pause."""
 SPENT_ML = 2.0
@@ -174,9 +176,11 @@ class Expert:
                 self._phase = "pour" if more else "retreat"
 
     def _advance_stall(self, state: WorldState) -> None:
-        """A stall begins once its share is expected in the cup, from 1 on with the way back; it happens once."""
+        """A stall begins once its share is expected in the cup, from 1 on with the way back; it never fills the cup."""
         reached = self._expected_ml(state) >= min(self._style.stall_share, 1.0) * self._setup.goal_ml
         begins = reached and self._phase != "approach"
+        if self._expected_ml(state) >= BRIMFUL * self._setup.receiver.capacity_ml:
+            self._stalled_s = np.inf
         self._stalls = (begins or self._stalled_s > 0.0) and self._stalled_s < self._style.stall_s
 
     def _expected_ml(self, state: WorldState) -> float:

@@ -164,6 +164,7 @@ def test_perturbations_wander_around_nothing(setup: PourSetup) -> None:
 @pytest.mark.parametrize("share", [0.5, 1.1])
 def test_a_stall_happens_once_and_is_not_what_is_recorded(setup: PourSetup, share: float) -> None:
     """Below the goal the expert meant to go on pouring, beyond it to tilt back; the arm stood still in between."""
+    setup = replace(setup, goal_fraction=0.6)
     world = world_of(setup)
     rng = np.random.default_rng(1)
     steady = replace(draw_style(rng, setup, looks=0.35, stalls=1.0), first_share=1.0, noise=(0.0, 0.0))
@@ -182,6 +183,19 @@ def test_a_stall_happens_once_and_is_not_what_is_recorded(setup: PourSetup, shar
     assert (np.array(done)[stalled[-7:]] == 0.0).all()
     assert (np.array(meant)[stalled[-7:]] > 0.0).all() == (share < 1.0)
     assert world.state.poured_ml == pytest.approx(setup.goal_ml, rel=0.15)
+
+
+def test_a_stall_does_not_fill_the_cup(setup: PourSetup) -> None:
+    world = world_of(full := replace(setup, goal_fraction=0.93, initial_ml=1.5 * setup.receiver.capacity_ml))
+    rng = np.random.default_rng(1)
+    steady = replace(draw_style(rng, full, looks=0.0, stalls=1.0), noise=(0.0, 0.0))
+    style = replace(steady, stall_share=1.1, stall_s=2.4, stall_back_s=0.0, stall_rate_rad_s=np.radians(4.0))
+    expert = Expert(full, style, step_s=world.step_s, rng=rng)
+    while not (world.finished and expert.retreating):
+        world.step(expert.perturbed(expert.act(world.state)))
+        assert world.state.time_s < COARSE.max_duration_s
+    assert full.goal_ml - 5.0 < world.state.poured_ml < full.receiver.capacity_ml
+    assert world.state.spilled_ml < 0.02 * full.goal_ml
 
 
 def test_an_episode_pours_what_was_asked_for(episode: Episode, setup: PourSetup) -> None:
