@@ -278,7 +278,7 @@ class Episodes:
     looks: Share
     """Share of the pours that pause before the goal to look, and then make up for what is missing."""
     stalls: Share
-    """Share of the pours in which the arm once stands still with the pitcher tilted."""
+    """Share of the pours in which the arm once creeps on instead of what it should do, half of them past the goal."""
     servo_lag_s: Annotated[float, Field(ge=0.02, le=0.3)]
     """At a steady speed the arm's joints are where they should have been so long ago."""
     arm_meshes: str

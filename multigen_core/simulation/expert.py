@@ -176,7 +176,8 @@ class Expert:
                 self._phase = "pour" if more else "retreat"
 
     def _advance_stall(self, state: WorldState) -> None:
-        """A stall begins once its share is expected in the cup, from 1 on with the way back; it never fills the cup."""
+        """A stall begins once its share is expected in the cup, from 1 on with the way back; it happens once, and ends
+        before the cup is full."""
         reached = self._expected_ml(state) >= min(self._style.stall_share, 1.0) * self._setup.goal_ml
         begins = reached and self._phase != "approach"
         if self._expected_ml(state) >= BRIMFUL * self._setup.receiver.capacity_ml:
