@@ -1,4 +1,4 @@
-"""``python -m multigen_core STAGE``: one stage, without any orchestration."""
+"""``python -m multigen_core STAGE``: one stage, or one trial to watch, without any orchestration."""
 
 import argparse
 import sys
@@ -11,7 +11,11 @@ from multigen_core.stages import STAGES, execute, partitions_of, stage_named
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m multigen_core", description="Runs one stage of the pipeline.")
+    parser = argparse.ArgumentParser(
+        prog="python -m multigen_core",
+        description="Runs one stage of the pipeline.",
+        epilog="`policy play` shows one trial of a policy: `python -m multigen_core policy play --help`.",
+    )
     names = ", ".join(stage.name for stage in STAGES)
     parser.add_argument("stage", help=f"{names}; or `params` with --set to write a changed params file")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
@@ -23,6 +27,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for a mistake the user can mend, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:2] == ["policy", "play"]:
+        from multigen_core.evaluation.play_command import main as play
+
+        return play(arguments[2:])
     options = _parser().parse_args(arguments)
     return exit_code_of(
         lambda: _run(options),

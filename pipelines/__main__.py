@@ -7,7 +7,6 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -20,8 +19,6 @@ LOG_WIDTH = 110
 
 
 def _parser() -> argparse.ArgumentParser:
-    from multigen_core.evaluation.__main__ import add_trial_options
-
     parser = argparse.ArgumentParser(prog="python -m pipelines")
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("materialize", help="make every asset partition that is not fresh")
@@ -38,9 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     chain = commands.add_parser("lineage", help="what a registered model was made from, down to clips and licences")
     chain.add_argument("model", help="models:/multigen-policy@champion, or models:/multigen-policy/3")
     chain.add_argument("--json", action="store_true", help="everything, clip by clip")
-    play = commands.add_parser("play", help="one trial of a registered policy, as a video with sound")
-    play.add_argument("model", help="models:/multigen-policy@champion, or models:/multigen-policy/3")
-    add_trial_options(play)
     back = commands.add_parser("rollback", help="make the previous version the champion again")
     back.add_argument("--model", default="multigen-policy", help="its name in the registry; default: %(default)s")
     back.add_argument("--reason", required=True, help="kept with the version that is withdrawn")
@@ -93,19 +87,6 @@ def _lineage(options: argparse.Namespace, root: Path) -> None:
         print("\n".join(sentences(client, version, lineage)))
 
 
-def _play(options: argparse.Namespace, root: Path) -> None:
-    experiment = load_experiment(root)
-    from multigen_core.evaluation.__main__ import watch
-    from pipelines.registry import POLICY, version_named, weights_of
-    from pipelines.resources.mlflow import Mlflow
-
-    version = version_named(Mlflow(root=str(root)).client(), options.model)
-    if version.name != POLICY:
-        raise UserError(f"{options.model} is not a policy: take a version of {POLICY}")
-    with TemporaryDirectory() as scratch:
-        watch(experiment, weights_of(version, Path(scratch)), options)
-
-
 def _rollback(options: argparse.Namespace, root: Path) -> None:
     from pipelines.promotion import roll_back
     from pipelines.resources.mlflow import Mlflow
@@ -142,7 +123,6 @@ _COMMANDS = {
     "remote": _remote,
     "verify": _verify,
     "lineage": _lineage,
-    "play": _play,
     "rollback": _rollback,
 }
 

@@ -11,7 +11,8 @@ from multigen_core.errors import MissingInput
 from multigen_core.experiment import Experiment
 from multigen_core.records import SAMPLE_RATE_HZ, Json
 from multigen_core.stages import Stage
-from pipelines.resources.mlflow import StepRun
+from pipelines.project import project_root
+from pipelines.resources.mlflow import Mlflow, StepRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +28,7 @@ __all__ = [
     "SERVED",
     "Served",
     "annotate",
+    "fetch_policy",
     "licence_tags",
     "register",
     "version_at",
@@ -122,6 +124,17 @@ def weights_of(version: "ModelVersion", scratch: Path) -> Path:
     model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(scratch))
     (folder,) = (Path(model) / "artifacts").iterdir()
     return folder
+
+
+def fetch_policy(uri: str, scratch: Path) -> Path:
+    """What ``python -m multigen_core policy play`` asks for ``models:/…``: that version's weights, in ``scratch``.
+
+    Raises MissingInput for an address that is no version of the policy.
+    """
+    version = version_named(Mlflow(root=str(project_root())).client(), uri)
+    if version.name != POLICY:
+        raise MissingInput(f"{uri} is not a policy: take a version of {POLICY}")
+    return weights_of(version, scratch)
 
 
 def licence_tags(summary: Mapping[str, Json]) -> dict[str, str]:
