@@ -1,5 +1,6 @@
 """Stage ``episodes``: one shard of silent simulated pours."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,15 @@ from multigen_core.records import Episode, Summary
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
 from multigen_core.simulation.renderer import require_rendering
 from multigen_core.simulation.rollout import roll_out
+from multigen_core.simulation.setup import PourSetup
 
 if TYPE_CHECKING:
     from multigen_core.stages import Inputs
 
-__all__ = ["run"]
+__all__ = ["first_within_brim", "run"]
+
+DRAWS = 4
+"""So often at most a pour is drawn; about one in 250 flows over."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class _Order:
     """What a worker needs to make one episode."""
 
     episode_id: str
-    seed: int
+    seeds: tuple[int, ...]
     config: Episodes
 
 
@@ -38,17 +43,38 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     require_rendering()
     shard = str(inputs.partition)
     orders = [
-        _Order(f"{shard}-{number:03d}", seed_for(experiment, "episodes", shard, number), experiment.episodes)
+        _Order(f"{shard}-{number:03d}", _seeds(experiment, shard, number), experiment.episodes)
         for number in range(experiment.episodes.per_shard)
     ]
     engine = make_engine(experiment.compute.engine, experiment.compute.workers)
     episodes = engine.map(_simulate, orders, progress, f"pours of shard {shard}")
+    if again := [o.episode_id for o, made in zip(orders, episodes, strict=True) if made.seed != o.seeds[0]]:
+        progress.say(f"flowed over and drawn again: {', '.join(again)}")
     write_shard(out, episodes)
     return _figures(episodes)
 
 
+def first_within_brim(setups: Iterable[PourSetup], config: Episodes, *, episode_id: str) -> Episode:
+    """Pours one setup after the other until a receiver holds what was poured into it, and returns that episode.
+
+    A pour to the brim may end above it, by the slip of an arm that is disturbed on purpose: no demonstration of a pour.
+    The last setup counts whatever comes of it; the law ``mass_conserved`` then judges it.
+    """
+    for setup in setups:
+        episode = roll_out(setup, config, episode_id=episode_id)
+        if episode.poured_ml.max() <= setup.receiver.capacity_ml:
+            break
+    return episode
+
+
+def _seeds(experiment: Experiment, shard: str, number: int) -> tuple[int, ...]:
+    again = (seed_for(experiment, "episodes", shard, number, draw) for draw in range(1, DRAWS))
+    return (seed_for(experiment, "episodes", shard, number), *again)
+
+
 def _simulate(order: _Order) -> Episode:
-    return roll_out(draw_setup(order.seed, TRAINING_RANGES), order.config, episode_id=order.episode_id)
+    setups = (draw_setup(seed, TRAINING_RANGES) for seed in order.seeds)
+    return first_within_brim(setups, order.config, episode_id=order.episode_id)
 
 
 def _figures(episodes: list[Episode]) -> Summary:

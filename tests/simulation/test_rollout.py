@@ -14,6 +14,7 @@ from multigen_core.progress import Silent
 from multigen_core.records import Episode
 from multigen_core.simulation import episodes as stage
 from multigen_core.simulation.arm_motion import MAX_TILT_RATE_RAD_S
+from multigen_core.simulation.episodes import first_within_brim
 from multigen_core.simulation.expert import Expert, draw_style
 from multigen_core.simulation.placement import clear_tilt_rad, mouth_centre_m
 from multigen_core.simulation.randomisation import TRAINING_RANGES, draw_setup
@@ -244,6 +245,14 @@ def test_flow_sums_to_what_was_poured(episode: Episode) -> None:
 def test_more_liquid_is_seen_inside_the_receiver_after_the_pour(episode: Episode) -> None:
     liquid = (episode.masks_amodal == 3).sum(axis=(1, 2))
     assert liquid[-1] > liquid[0] + 5
+
+
+def test_a_pour_that_ends_above_the_brim_is_drawn_again(setup: PourSetup) -> None:
+    to_the_brim = replace(setup, goal_fraction=1.0)
+    only = first_within_brim([to_the_brim], COARSE, episode_id="000-007")
+    assert only.goal_fraction == 1.0 and only.poured_ml.max() > setup.receiver.capacity_ml
+    episode = first_within_brim([to_the_brim, setup, to_the_brim], COARSE, episode_id="000-007")
+    assert episode.goal_fraction == setup.goal_fraction and episode.episode_id == "000-007"
 
 
 def test_the_same_setup_gives_the_same_episode(setup: PourSetup) -> None:
