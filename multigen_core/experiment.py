@@ -319,6 +319,8 @@ class Policy:
     sampling_noise: NotNegative
     """Scale of the noise that a decision is denoised from; 0 always takes the likeliest chunk."""
     auxiliary_weight: NotNegative
+    mask_weight: NotNegative
+    """Of telling from the image where cup and liquid are; only policies that see learn it."""
     validation_fraction: Fraction
 
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
-from multigen_core.dataset.features import FRONT
+from multigen_core.dataset.features import FRONT, PLAIN
 from multigen_core.dataset.lerobot import Shard
 from multigen_core.dataset.sound_window import EDGE_FRAMES, kept_frames, long_log_mel
 from multigen_core.errors import MissingInput
@@ -34,6 +34,8 @@ class WindowBatch(NamedTuple):
     """Samples of a batch; a named tuple, since Lightning moves those between devices."""
 
     rgb: UInt8[Tensor, "B H W 3"]
+    masks: UInt8[Tensor, "B H W"]
+    """What is seen in the image where, as palette indices: only training knows."""
     log_mel: Float32[Tensor, "B mels frames"]
     joints_rad: Float32[Tensor, "B 7"]
     joint_speeds_rad_s: Float32[Tensor, "B 7"]
@@ -51,6 +53,8 @@ class Recording:
 
     rate_hz: float
     rgb: UInt8[np.ndarray, "T H W 3"]
+    masks: UInt8[np.ndarray, "T H W"]
+    """Plain masks, palette indices."""
     waveform: Float32[np.ndarray, " S"]
     joints_rad: Float32[np.ndarray, "T 7"]
     actions: Float32[np.ndarray, "T 3"]
@@ -74,6 +78,7 @@ def read_recordings(folders: Sequence[Path]) -> list[Recording]:
                 Recording(
                     rate_hz=shard.rate_hz,
                     rgb=shard.pixels(k, FRONT),
+                    masks=shard.pixels(k, PLAIN),
                     waveform=shard.soundtrack(k).waveform,
                     joints_rad=columns["observation.state"],
                     actions=columns["action"],
@@ -119,6 +124,7 @@ class Windows:
         self._first_mel = np.repeat(np.cumsum([0, *map(len, mels[:-1])]), lengths)  # (N,) its first log-mel frame
 
         self.rgb = torch.from_numpy(np.concatenate([recording.rgb for recording in recordings]))
+        self.masks = torch.from_numpy(np.concatenate([recording.masks for recording in recordings]))
         self.log_mel = torch.from_numpy(np.concatenate(mels))  # (frames, mels)
         self.joints_rad = torch.from_numpy(np.concatenate([recording.joints_rad for recording in recordings]))
         speeds = [
@@ -151,9 +157,11 @@ class Windows:
         heard = np.floor((step / self.rate_hz - microphone_lag_s) * FRAME_RATE_HZ).astype(int)
         newest = self._first_mel[steps] + self._silence + heard - EDGE_FRAMES
         frames = newest[:, None] + np.arange(-self._kept, 0)  # (B, frames)
+        image = self._first[steps] + shown
         ahead = np.minimum(steps[:, None] + np.arange(self._chunk), self._last[steps][:, None])  # (B, chunk)
         return WindowBatch(
-            rgb=self.rgb[self._first[steps] + shown],
+            rgb=self.rgb[image],
+            masks=self.masks[image],
             log_mel=self.log_mel[frames].transpose(1, 2),
             joints_rad=self.joints_rad[steps],
             joint_speeds_rad_s=self.joint_speeds_rad_s[steps],

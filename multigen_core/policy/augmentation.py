@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from multigen_core.dataset.windows import WindowBatch
@@ -41,26 +41,25 @@ _LOWEST = math.log10(FLOOR)
 
 
 def augmented(batch: WindowBatch, rng: np.random.Generator) -> WindowBatch:
-    """The batch with image and sound changed; what is to be predicted stays."""
-    return batch._replace(rgb=jittered_images(batch.rgb, rng), log_mel=jittered_sound(batch.log_mel, rng))
+    """The batch with image and sound changed, and the masks moved with the image; what is to be predicted stays."""
+    rgb, masks = jittered_images(batch.rgb, batch.masks, rng)
+    return batch._replace(rgb=rgb, masks=masks, log_mel=jittered_sound(batch.log_mel, rng))
 
 
-def jittered_images(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> UInt8[Tensor, "B H W 3"]:
-    """Shifted by whole pixels, edges repeated, with brightness, contrast and colours changed."""
+def jittered_images(
+    rgb: UInt8[Tensor, "B H W 3"], masks: UInt8[Tensor, "B H W"], rng: np.random.Generator
+) -> tuple[UInt8[Tensor, "B H W 3"], UInt8[Tensor, "B H W"]]:
+    """Both shifted by the same whole pixels, edges repeated; images with brightness, contrast and colours changed."""
     count, height, width, _ = rgb.shape
     most = round(SHIFT_SHARE * max(height, width))
-    margins = ((0, 0), (most, most), (most, most), (0, 0))
-    padded = torch.from_numpy(np.pad(rgb.numpy(), margins, mode="edge"))
-    corners = rng.integers(0, 2 * most, (count, 2), endpoint=True).tolist()
-    shifted = torch.stack(
-        [image[top : top + height, left : left + width] for image, (top, left) in zip(padded, corners, strict=True)]
-    )
+    corners = rng.integers(0, 2 * most, (count, 2), endpoint=True)
+    shifted = _moved(rgb, corners, most)
     contrast = _uniform(rng, 1.0 - CONTRAST, 1.0 + CONTRAST, count)
     brightness = 255.0 * _uniform(rng, -BRIGHTNESS, BRIGHTNESS, count)
     shades = shifted.flatten(1).float().sub_(_MIDDLE_GRAY).mul_(contrast).add_(_MIDDLE_GRAY + brightness)
     mixed = torch.eye(3) + torch.from_numpy(rng.normal(0.0, COLOR_MIXING, (count, 3, 3)).astype(np.float32))
     colored = torch.bmm(shades.view(count, -1, 3), mixed)  # (B, H W, 3)
-    return colored.clamp_(0.0, 255.0).to(torch.uint8).view_as(shifted)
+    return colored.clamp_(0.0, 255.0).to(torch.uint8).view_as(shifted), _moved(masks, corners, most)
 
 
 def jittered_sound(
@@ -82,6 +81,17 @@ def jittered_sound(
     bands = _stripe(rng, count, mels, MASKED_BANDS)[:, :, None]
     moments = _stripe(rng, count, frames, MASKED_FRAMES)[:, None, :]
     return torch.where(bands | moments, noise, heard)
+
+
+def _moved(
+    pixels: UInt8[Tensor, "B H W *channels"], corners: Int64[np.ndarray, "B 2"], margin: int
+) -> UInt8[Tensor, "B H W *channels"]:
+    """The window whose top left corner stands there in each picture, once a margin of its edges is about it."""
+    height, width = pixels.shape[1:3]
+    margins = ((0, 0), (margin, margin), (margin, margin), (0, 0))[: pixels.ndim]
+    padded = torch.from_numpy(np.pad(pixels.numpy(), margins, mode="edge"))
+    places = zip(padded, corners.tolist(), strict=True)
+    return torch.stack([picture[top : top + height, left : left + width] for picture, (top, left) in places])
 
 
 def _decades(rng: np.random.Generator, low_db: float, high_db: float, count: int) -> Float32[Tensor, "B 1 1"]:

@@ -1,6 +1,7 @@
 """From an observation to features: one network per sense. Those of this module are sized for two CPU cores."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from multigen_core.policy.key_points import KeyPoints
 from multigen_core.policy.library_encoders import AudioSpectrogramTransformer, ResNet18, VisionTransformer
+from multigen_core.policy.seen import Seen
 from multigen_core.spectrogram import MELS
 
 __all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "ImageEncoder", "ObservationEncoder", "SoundEncoder"]
@@ -24,23 +26,27 @@ def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.S
 class ImageEncoder(nn.Module):
     """RGB to features that say where things are."""
 
+    channels = 48
+
     def __init__(self, *, features: int, image_px: int) -> None:
         super().__init__()
-        channels = 48
-        # Small steps: the stream is two pixels wide.
+        # Small steps: the stream is two pixels wide. Layers at an eighth of the resolution are cheap, and without them
+        # the level of a liquid is not found.
         self.layers = nn.Sequential(
-            _convolution(3, 16, kernel=5, stride=2),
-            _convolution(16, 32, kernel=3, stride=2),
-            _convolution(32, channels, kernel=3, stride=2),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            _convolution(3, 24, kernel=5, stride=2),
+            _convolution(24, 48, kernel=3, stride=2),
+            _convolution(48, 64, kernel=3, stride=2),
+            _convolution(64, 64, kernel=3, stride=1),
+            _convolution(64, self.channels, kernel=3, stride=1),
+            nn.Conv2d(self.channels, self.channels, 3, padding=1),
         )
         self.summary = KeyPoints()
-        self.leave = nn.Linear(3 * channels, features)
+        self.leave = nn.Linear(3 * self.channels, features)
 
-    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B features"]:
-        """``rgb`` in [-1, 1]; sides of at least 32."""
-        out: Tensor = self.leave(self.summary(self.layers(rgb)))
-        return out
+    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Seen:
+        """``rgb`` in [-1, 1]; sides of at least 32. Maps of an eighth of the side."""
+        maps: Tensor = self.layers(rgb)
+        return Seen(self.leave(self.summary(maps)), maps)
 
 
 class SoundEncoder(nn.Module):
@@ -61,12 +67,13 @@ class SoundEncoder(nn.Module):
         return out
 
 
-IMAGE_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {
+IMAGE_ENCODERS: Mapping[str, Callable[..., Any]] = {
     "pocket": ImageEncoder,
     "resnet18": ResNet18,
     "vit": VisionTransformer,
 }
-"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``."""
+"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``, turns RGB into :class:`~.seen.Seen` and
+says in ``channels`` how many maps that has."""
 SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder, "ast": AudioSpectrogramTransformer}
 """``policy.sound_encoder`` -> what is made of ``features`` and ``frames``."""
 
@@ -74,7 +81,7 @@ SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder
 class ObservationEncoder(nn.Module):
     """All senses together: an eye and an ear, or None for a policy without, and the body's joints and goal."""
 
-    def __init__(self, *, image: nn.Module | None, sound: nn.Module | None, features: int) -> None:
+    def __init__(self, *, image: Any | None, sound: nn.Module | None, features: int) -> None:
         super().__init__()
         self.image = image
         self.body = nn.Linear(15, features)
@@ -89,12 +96,14 @@ class ObservationEncoder(nn.Module):
         joints: Float[Tensor, "B 7"],
         joint_speeds: Float[Tensor, "B 7"],
         goal: Float[Tensor, "B 1"],
-    ) -> Float[Tensor, "B features"]:
-        """Everything normalised."""
+    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
+        """Features, and the eye's maps if there is one. Everything normalised."""
         senses = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
+        maps = None
         if self.image is not None:
-            senses.insert(0, self.image(rgb))
+            seen = self.image(rgb)
+            maps = seen.maps
+            senses.insert(0, seen.features)
         if self.sound is not None:
             senses.append(self.sound(log_mel))
-        out: Tensor = self.fuse(torch.cat(senses, dim=1))
-        return out
+        return self.fuse(torch.cat(senses, dim=1)), maps

@@ -1,7 +1,7 @@
 """What is trained: senses fused into features, a head that turns them into a chunk of actions, and an auxiliary one.
 
-The auxiliary head tells fill fraction, flow and air column from the same features: only training uses it, and it is
-what makes the features follow the liquid.
+The auxiliary head tells fill fraction, flow and air column from the same features, and the eye's maps where cup and
+liquid are: only training uses both, and they are what makes the features follow the liquid.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.diffusion import DiffusionHead
 from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, ObservationEncoder
 from multigen_core.policy.normaliser import Normaliser
+from multigen_core.policy.seen import WhereThingsAre
 
 __all__ = ["FAMILIES", "Head", "Losses", "PolicyNetwork"]
 
@@ -51,10 +52,14 @@ FAMILIES: Mapping[str, type[nn.Module]] = {"diffusion": DiffusionHead, "behaviou
 
 @dataclass(frozen=True)
 class Losses:
-    """Of one batch, both in normalised units."""
+    """Of one batch."""
 
     actions: Float[Tensor, ""]
+    """In normalised units."""
     auxiliary: Float[Tensor, ""]
+    """In normalised units."""
+    masks: Float[Tensor, ""]
+    """Of what the eye sees where; zero without one."""
 
 
 class PolicyNetwork(nn.Module):
@@ -66,17 +71,21 @@ class PolicyNetwork(nn.Module):
         self.normaliser = normaliser
         eye, ear = IMAGE_ENCODERS[config.image_encoder], SOUND_ENCODERS[config.sound_encoder]
         frames = kept_frames(config.audio_window_s)
+        image = eye(features=config.features, image_px=config.image_px) if config.uses_sight else None
         self.encoder = ObservationEncoder(
-            image=eye(features=config.features, image_px=config.image_px) if config.uses_sight else None,
+            image=image,
             sound=ear(features=config.features, frames=frames) if config.uses_sound else None,
             features=config.features,
         )
         self.head: Any = FAMILIES[config.family](config)
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
+        self.where = WhereThingsAre(image.channels) if image is not None else None
 
-    def encode(self, batch: WindowBatch) -> Float[Tensor, "B features"]:
-        """Features of the observations of a batch."""
-        out: Tensor = self.encoder(
+    def encode(
+        self, batch: WindowBatch
+    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
+        """Features of the observations of a batch, and the eye's maps if there is one."""
+        out: tuple[Tensor, Tensor | None] = self.encoder(
             batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
             self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],
             self.normaliser.joints.normalise(batch.joints_rad),
@@ -86,23 +95,24 @@ class PolicyNetwork(nn.Module):
         return out
 
     def losses(self, batch: WindowBatch, *, draws: int = 1, generator: torch.Generator | None = None) -> Losses:
-        """Of the chunk, as the head counts it, and the mean squared error of the auxiliary head.
+        """Of the chunk, as the head counts it, of the auxiliary head (mean squared error) and of the eye's maps.
 
         Without ``generator`` chance is torch's default one.
         """
-        features = self.encode(batch)
+        features, maps = self.encode(batch)
         clean = self.normaliser.actions.normalise(batch.actions)
         told = self.auxiliary(features)
         return Losses(
             actions=self.head.loss(clean, features, draws=draws, generator=generator),
             auxiliary=functional.mse_loss(told, self.normaliser.auxiliary.normalise(batch.auxiliary)),
+            masks=features.new_zeros(()) if self.where is None else self.where.loss(maps, batch.masks),
         )
 
     def decide(
         self, batch: WindowBatch, noise: Float[Tensor, "B T A"]
     ) -> tuple[Float[Tensor, "B T A"], Float[Tensor, "B 3"]]:
         """Chunks of actions, and what the auxiliary head tells, both in physical units."""
-        features = self.encode(batch)
+        features, _ = self.encode(batch)
         clean = self.head.choose(features, noise, self.normaliser)
         told = self.normaliser.auxiliary.restore(self.auxiliary(features))
         return self.normaliser.actions.restore(clean), told

@@ -144,7 +144,8 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         losses = self.network.losses(batch, draws=_DRAWS)
-        return losses.actions + self._params.auxiliary_weight * losses.auxiliary
+        told = self._params.auxiliary_weight * losses.auxiliary + self._params.mask_weight * losses.masks
+        return losses.actions + told
 
     def validation_step(self, batch: WindowBatch, batch_idx: int) -> None:
         """Figures on held-out episodes, at noise that is the same in every validation."""
@@ -164,6 +165,8 @@ class Training(lightning.LightningModule):
             "validation_flow_error_ml_s": auxiliary[1],
             "validation_air_column_error_m": auxiliary[2],
         }
+        if config.uses_sight:
+            figures["validation_mask_loss"] = losses.masks
         self.log_dict(figures, batch_size=len(noise))
 
     def configure_optimizers(self) -> Any:

@@ -64,7 +64,8 @@ class TrainedPolicy:
     def believe(self, observation: Observation) -> Float32[np.ndarray, " 3"]:
         """What the auxiliary head tells of the liquid: ``dataset.windows.AUXILIARY``, in its units."""
         self._check(observation)
-        told = self.network.auxiliary(self.network.encode(_batch_of(observation)))
+        features, _ = self.network.encode(_batch_of(observation))
+        told = self.network.auxiliary(features)
         believed: Float32[np.ndarray, " 3"] = self.network.normaliser.auxiliary.restore(told)[0].numpy()
         return believed
 
@@ -103,6 +104,7 @@ def _batch_of(observation: Observation) -> WindowBatch:
     """A batch of one, with nothing to predict."""
     return WindowBatch(
         rgb=torch.from_numpy(observation.rgb)[None],
+        masks=torch.empty(1, 0, 0, dtype=torch.uint8),
         log_mel=window_log_mel(torch.from_numpy(observation.waveform))[None],
         joints_rad=torch.from_numpy(observation.joints_rad)[None],
         joint_speeds_rad_s=torch.from_numpy(observation.joint_speeds_rad_s)[None],

@@ -7,32 +7,33 @@ from multigen_core.dataset.windows import WindowBatch
 from multigen_core.policy.augmentation import augmented, jittered_images, jittered_sound
 
 
-def bright_square() -> torch.Tensor:
+def bright_square() -> tuple[torch.Tensor, torch.Tensor]:
+    """Images, and masks of the same square."""
     rgb = torch.full((16, 48, 48, 3), 60, dtype=torch.uint8)
     rgb[:, 20:28, 20:28] = 200
-    return rgb
+    return rgb, (rgb[..., 0] > 100).to(torch.uint8)
 
 
 def test_square_stays_a_square_and_moves_little() -> None:
-    changed = jittered_images(bright_square(), np.random.default_rng(0))
+    changed, masks = jittered_images(*bright_square(), np.random.default_rng(0))
     assert changed.shape == (16, 48, 48, 3) and changed.dtype == torch.uint8
     places = set()
-    for image in changed[..., 0].float():
+    for image, mask in zip(changed[..., 0].float(), masks, strict=True):
         bright = image > (image.max() + image.min()) / 2
         rows, columns = torch.where(bright)
-        assert bright.sum() == 64
+        assert bright.sum() == 64 and torch.equal(mask, bright.to(torch.uint8))
         assert 18 <= rows.min() <= 22 and 18 <= columns.min() <= 22
         places.add((int(rows.min()), int(columns.min())))
     assert len(places) > 3
 
 
 def test_brightness_differs_between_images() -> None:
-    changed = jittered_images(bright_square(), np.random.default_rng(0))
+    changed, _ = jittered_images(*bright_square(), np.random.default_rng(0))
     assert changed.float().mean(dim=(1, 2, 3)).std() > 5.0
 
 
 def test_colours_differ_between_images() -> None:
-    changed = jittered_images(bright_square(), np.random.default_rng(0)).float().mean(dim=(1, 2))  # (B, 3)
+    changed = jittered_images(*bright_square(), np.random.default_rng(0))[0].float().mean(dim=(1, 2))  # (B, 3)
     assert (changed - changed.mean(dim=1, keepdim=True)).std() > 5.0
 
 
@@ -48,9 +49,9 @@ def test_loudness_changes_but_pitch_stays() -> None:
 
 def test_same_seed_same_batch_and_targets_untouched() -> None:
     batch = WindowBatch(
-        bright_square(), *(torch.randn(16, *dims) for dims in ((80, 40), (7,), (7,), (1,), (8, 3), (3,)))
+        *bright_square(), *(torch.randn(16, *dims) for dims in ((80, 40), (7,), (7,), (1,), (8, 3), (3,)))
     )
     first, again = (augmented(batch, np.random.default_rng(4)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(first[2:], batch[2:], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first[3:], batch[3:], strict=True))
     assert not torch.equal(first.log_mel, batch.log_mel)

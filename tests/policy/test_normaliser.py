@@ -16,6 +16,7 @@ def windows() -> Windows:
     recording = Recording(
         rate_hz=10.0,
         rgb=np.zeros((50, 32, 32, 3), np.uint8),
+        masks=np.zeros((50, 32, 32), np.uint8),
         waveform=rng.normal(0.0, 0.1, 80_000).astype(np.float32),
         joints_rad=rng.normal(1.5, 0.2, (50, 7)).astype(np.float32),
         actions=np.concatenate([rng.normal(0.0, 0.02, (50, 2)), np.full((50, 1), 0.4)], axis=1).astype(np.float32),

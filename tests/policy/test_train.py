@@ -60,6 +60,7 @@ def obey_the_loud(count: int = 10, steps: int = 60) -> list[Recording]:
             Recording(
                 rate_hz=10.0,
                 rgb=np.full((steps, 32, 32, 3), 90, np.uint8),
+                masks=np.zeros((steps, 32, 32), np.uint8),
                 waveform=rng.normal(0.0, 0.3 if k % 2 else 0.01, steps * 1600).astype(np.float32),
                 joints_rad=np.zeros((steps, 7), np.float32),
                 actions=actions,
@@ -129,7 +130,7 @@ def test_stage_writes_a_policy_that_loads(
         "validation_fill_error",
         "validation_flow_error_ml_s",
         "validation_air_column_error_m",
-    }
+    } | ({"validation_mask_loss"} if ABLATIONS[ablation].uses_sight else set())
     assert figures < set(summary)
     assert all(np.isfinite(float(str(summary[name]))) for name in figures)
     curve = pd.read_parquet(tmp_path / "out" / CURVE)
