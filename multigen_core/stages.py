@@ -162,7 +162,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("audiovisual", "noise_augmented"),
         partitions="ablation",
         params=_ONE_POLICY,
-        code=("policy", "dataset", "containers.py", "media.py", "spectrogram.py", "trainer.py"),
+        code=("policy", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py", "trainer.py"),
     ),
     Stage(
         "evaluation",

@@ -79,11 +79,9 @@ class PolicyNetwork(nn.Module):
         )
         self.head: Any = FAMILIES[config.family](config)
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
-        self.where = WhereThingsAre(image.channels) if image is not None else None
+        self.where: Any = WhereThingsAre(image.channels) if image is not None else None
 
-    def encode(
-        self, batch: WindowBatch
-    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
+    def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
         """Features of the observations of a batch, and the eye's maps if there is one."""
         out: tuple[Tensor, Tensor | None] = self.encoder(
             batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
@@ -105,7 +103,7 @@ class PolicyNetwork(nn.Module):
         return Losses(
             actions=self.head.loss(clean, features, draws=draws, generator=generator),
             auxiliary=functional.mse_loss(told, self.normaliser.auxiliary.normalise(batch.auxiliary)),
-            masks=features.new_zeros(()) if self.where is None else self.where.loss(maps, batch.masks),
+            masks=features.new_zeros(()) if maps is None else self.where.loss(maps, batch.masks),
         )
 
     def decide(

@@ -41,10 +41,10 @@ class WhereThingsAre(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.tell = nn.Conv2d(channels, len(SHOWN), 1)
-        self.register_buffer("_rarity", torch.tensor(_RARITY)[:, None, None], persistent=False)
 
     def loss(self, maps: Float[Tensor, "B channels h w"], masks: UInt8[Tensor, "B H W"]) -> Float[Tensor, ""]:
         """Cross entropy of the shares [nat per cell], cells with something weighing more."""
         told = self.tell(maps).float()
         truth = shares(masks, (maps.shape[2], maps.shape[3]))
-        return functional.binary_cross_entropy_with_logits(told, truth, pos_weight=self._rarity)
+        rarity = told.new_tensor(_RARITY)[:, None, None]
+        return functional.binary_cross_entropy_with_logits(told, truth, pos_weight=rarity)
