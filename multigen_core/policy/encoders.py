@@ -30,15 +30,15 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, *, features: int, image_px: int) -> None:
         super().__init__()
-        # Small steps: the stream is two pixels wide. Layers at an eighth of the resolution are cheap, and without them
-        # the level of a liquid is not found.
+        # Small steps, for the stream is two pixels wide. Without the three layers at an eighth of the resolution the level
+        # of a liquid is not found; with 24 channels instead of 16 the first two take twice as long on a CPU.
         self.layers = nn.Sequential(
-            _convolution(3, 24, kernel=5, stride=2),
-            _convolution(24, 48, kernel=3, stride=2),
-            _convolution(48, 64, kernel=3, stride=2),
+            _convolution(3, 16, kernel=5, stride=2),
+            _convolution(16, 32, kernel=3, stride=2),
+            _convolution(32, 64, kernel=3, stride=2),
             _convolution(64, 64, kernel=3, stride=1),
-            _convolution(64, self.channels, kernel=3, stride=1),
-            nn.Conv2d(self.channels, self.channels, 3, padding=1),
+            _convolution(64, 64, kernel=3, stride=1),
+            nn.Conv2d(64, self.channels, 3, padding=1),
         )
         self.summary = KeyPoints()
         self.leave = nn.Linear(3 * self.channels, features)
