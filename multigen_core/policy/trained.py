@@ -86,7 +86,7 @@ class TrainedPolicy:
 def load_policy(folder: Path) -> TrainedPolicy:
     """The policy that :meth:`TrainedPolicy.save` wrote.
 
-    Raises MissingInput when there is none, ConfigError when its family is unknown.
+    Raises MissingInput when there is none, ConfigError when its family is unknown or its weights do not fit.
     """
     if not (folder / CONFIG).is_file():
         raise MissingInput(f"{folder} holds no policy ({CONFIG} is missing): run the stage `policy` first")
@@ -96,7 +96,12 @@ def load_policy(folder: Path) -> TrainedPolicy:
         raise ConfigError(f"{folder / CONFIG}: family is {values['family']!r}; known families: {known}")
     normaliser = Normaliser.from_json(values.pop("normaliser"))
     network = PolicyNetwork(PolicyConfig.from_json(values), normaliser)
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{folder / WEIGHTS} was made by a version with other networks: train the policy again"
+        ) from error
     return TrainedPolicy(network)
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from multigen_core.errors import ConfigError, MissingInput
 from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.contract import Policy
 from multigen_core.policy.network import FAMILIES, PolicyNetwork
 from multigen_core.policy.normaliser import Affine, Normaliser
-from multigen_core.policy.trained import TrainedPolicy, load_policy
+from multigen_core.policy.trained import WEIGHTS, TrainedPolicy, load_policy
 from multigen_core.records import ACTION_SPEC, Observation
 
 LIMIT = 2.0
@@ -159,3 +160,11 @@ def test_unknown_family_lists_the_known(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"family": "oracle"}')
     with pytest.raises(ConfigError, match=r"'oracle'; known families: diffusion, behaviour_cloning"):
         load_policy(tmp_path)
+
+
+def test_weights_of_other_networks_are_refused(saved: tuple[TrainedPolicy, Path]) -> None:
+    _, folder = saved
+    weights = load_file(folder / WEIGHTS)
+    save_file({name: tensor for name, tensor in weights.items() if name != "auxiliary.bias"}, folder / WEIGHTS)
+    with pytest.raises(ConfigError, match=r"weights.safetensors was made by a version with other networks: train"):
+        load_policy(folder)
