@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from multigen_core.policy.key_points import KeyPoints
 from multigen_core.policy.library_encoders import AudioSpectrogramTransformer, ResNet18, VisionTransformer
-from multigen_core.policy.seen import Seen
+from multigen_core.policy.seen import GRID, SHOWN, Seen
 from multigen_core.spectrogram import MELS
 
 __all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "ImageEncoder", "ObservationEncoder", "SoundEncoder"]
@@ -84,10 +85,12 @@ class ObservationEncoder(nn.Module):
     def __init__(self, *, image: Any | None, sound: nn.Module | None, features: int) -> None:
         super().__init__()
         self.image = image
+        self.where = nn.Conv2d(image.channels, len(SHOWN), 1) if image is not None else None
+        self.level = nn.Linear(len(SHOWN) * GRID**2, features) if image is not None else None
         self.body = nn.Linear(15, features)
         self.sound = sound
-        senses = 1 + (image is not None) + (sound is not None)
-        self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(senses * features, features), nn.ReLU())
+        parts = 1 + 2 * (image is not None) + (sound is not None)
+        self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(parts * features, features), nn.ReLU())
 
     def forward(
         self,
@@ -96,14 +99,14 @@ class ObservationEncoder(nn.Module):
         joints: Float[Tensor, "B 7"],
         joint_speeds: Float[Tensor, "B 7"],
         goal: Float[Tensor, "B 1"],
-    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
-        """Features, and the eye's maps if there is one. Everything normalised."""
-        senses = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
-        maps = None
-        if self.image is not None:
+    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
+        """Features, and if there is an eye the logits of where it sees cup and liquid. Everything normalised."""
+        parts = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
+        told = None
+        if self.where is not None and self.level is not None and self.image is not None:
             seen = self.image(rgb)
-            maps = seen.maps
-            senses.insert(0, seen.features)
+            told = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
+            parts += [seen.features, self.level(told.sigmoid().flatten(1))]
         if self.sound is not None:
-            senses.append(self.sound(log_mel))
-        return self.fuse(torch.cat(senses, dim=1)), maps
+            parts.append(self.sound(log_mel))
+        return self.fuse(torch.cat(parts, dim=1)), told

@@ -1,7 +1,7 @@
 """What is trained: senses fused into features, a head that turns them into a chunk of actions, and an auxiliary one.
 
-The auxiliary head tells fill fraction, flow and air column from the same features, and the eye's maps where cup and
-liquid are: only training uses both, and they are what makes the features follow the liquid.
+The auxiliary head tells fill fraction, flow and air column from the same features, and the eye where cup and liquid
+are: only training compares both with the truth, and they are what makes the features follow the liquid.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.diffusion import DiffusionHead
 from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, ObservationEncoder
 from multigen_core.policy.normaliser import Normaliser
-from multigen_core.policy.seen import WhereThingsAre
+from multigen_core.policy.seen import shares_loss
 
 __all__ = ["FAMILIES", "Head", "Losses", "PolicyNetwork"]
 
@@ -71,15 +71,13 @@ class PolicyNetwork(nn.Module):
         self.normaliser = normaliser
         eye, ear = IMAGE_ENCODERS[config.image_encoder], SOUND_ENCODERS[config.sound_encoder]
         frames = kept_frames(config.audio_window_s)
-        image = eye(features=config.features, image_px=config.image_px) if config.uses_sight else None
         self.encoder = ObservationEncoder(
-            image=image,
+            image=eye(features=config.features, image_px=config.image_px) if config.uses_sight else None,
             sound=ear(features=config.features, frames=frames) if config.uses_sound else None,
             features=config.features,
         )
         self.head: Any = FAMILIES[config.family](config)
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
-        self.where: Any = WhereThingsAre(image.channels) if image is not None else None
 
     def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
         """Features of the observations of a batch, and the eye's maps if there is one."""
@@ -93,17 +91,17 @@ class PolicyNetwork(nn.Module):
         return out
 
     def losses(self, batch: WindowBatch, *, draws: int = 1, generator: torch.Generator | None = None) -> Losses:
-        """Of the chunk, as the head counts it, of the auxiliary head (mean squared error) and of the eye's maps.
+        """Of the chunk, as the head counts it, of the auxiliary head (mean squared error), of what the eye sees where.
 
         Without ``generator`` chance is torch's default one.
         """
-        features, maps = self.encode(batch)
+        features, told_where = self.encode(batch)
         clean = self.normaliser.actions.normalise(batch.actions)
         told = self.auxiliary(features)
         return Losses(
             actions=self.head.loss(clean, features, draws=draws, generator=generator),
             auxiliary=functional.mse_loss(told, self.normaliser.auxiliary.normalise(batch.auxiliary)),
-            masks=features.new_zeros(()) if maps is None else self.where.loss(maps, batch.masks),
+            masks=features.new_zeros(()) if told_where is None else shares_loss(told_where, batch.masks),
         )
 
     def decide(

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from multigen_core.dataset.windows import Recording
 from multigen_core.palette import Palette
 from multigen_core.params import load
 from multigen_core.policy.encoders import IMAGE_ENCODERS
-from multigen_core.policy.seen import WhereThingsAre, shares
+from multigen_core.policy.seen import shares, shares_loss
 from multigen_core.policy.train import train
 from multigen_core.progress import Silent
 
@@ -19,27 +20,27 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 SIDE = 32
 
 
+def cup_and_liquid() -> torch.Tensor:
+    """Masks (1, 24, 24), two pixels a cell: a cup in the left lower quarter, whose lower half the liquid fills."""
+    masks = torch.full((1, 24, 24), Palette.POURER, dtype=torch.uint8)
+    masks[0, 13:, :12] = Palette.RECEIVER
+    masks[0, 18:, :12] = Palette.LIQUID
+    return masks
+
+
 def test_shares_count_pixels() -> None:
-    masks = torch.full((1, 8, 8), Palette.POURER, dtype=torch.uint8)
-    masks[0, 4:, :4] = Palette.RECEIVER
-    masks[0, 6:, :4] = Palette.LIQUID
-    receiver, liquid = shares(masks, (2, 2))[0]
-    assert receiver.tolist() == [[0.0, 0.0], [0.5, 0.0]]
-    assert liquid.tolist() == [[0.0, 0.0], [0.5, 0.0]]
+    receiver, liquid = shares(cup_and_liquid())[0]
+    assert receiver[:, 0].tolist() == [0.0] * 6 + [0.5] + [1.0] * 2 + [0.0] * 3
+    assert liquid[:, 0].tolist() == [0.0] * 9 + [1.0] * 3
+    assert not receiver[:, 6:].any() and not liquid[:, 6:].any()
 
 
 def test_the_truth_costs_least() -> None:
-    where = WhereThingsAre(channels=2)
-    torch.nn.init.zeros_(where.tell.bias)
-    with torch.no_grad():
-        where.tell.weight.copy_(torch.eye(2)[:, :, None, None])
-    masks = torch.zeros(1, 16, 16, dtype=torch.uint8)
-    masks[0, 8:, :8] = Palette.LIQUID
-    truth = 8.0 * (2.0 * shares(masks, (2, 2)) - 1.0)
-    right = where.loss(truth, masks)
-    assert right < 0.01
-    assert where.loss(truth.flip(3), masks) > 10.0 * right
-    assert where.loss(truth.flip(1), masks) > 10.0 * right
+    masks = cup_and_liquid()
+    truth = 8.0 * (2.0 * shares(masks) - 1.0)
+    right = shares_loss(truth, masks)
+    assert shares_loss(truth.flip(3), masks) > 10.0 * right
+    assert shares_loss(truth.flip(1), masks) > 10.0 * right
 
 
 @pytest.mark.parametrize("name", IMAGE_ENCODERS)
@@ -82,12 +83,12 @@ def test_an_eye_sees_where_things_are_and_the_level() -> None:
     policy, curve = train(glasses(), params, ablation="vision", seed=2, progress=Silent())
     fill_error = curve[curve["name"] == "validation_fill_error"]["value"].iloc[-1]
     assert fill_error < 0.1  # one that sees nothing errs by 0.2
-    network, shown = policy.network, glasses(32)[24:]  # never trained on
+    shown = glasses(32)[24:]  # never trained on
     masks = torch.from_numpy(np.stack([recording.masks[0] for recording in shown]))
     rgb = torch.from_numpy(np.stack([recording.rgb[0] for recording in shown])).permute(0, 3, 1, 2)
+    eye = policy.network.encoder
     with torch.no_grad():
-        maps = network.encoder.image(rgb / 127.5 - 1.0).maps
-        told = network.where.tell(maps).sigmoid()
-    truth = shares(masks, (maps.shape[2], maps.shape[3]))
+        told = eye.where(eye.image(rgb / 127.5 - 1.0).maps).sigmoid()
+    truth = functional.adaptive_avg_pool2d(shares(masks), told.shape[2:])
     for thing in range(2):
         assert np.corrcoef(told[:, thing].flatten(), truth[:, thing].flatten())[0, 1] > 0.8
