@@ -64,8 +64,7 @@ class TrainedPolicy:
     def believe(self, observation: Observation) -> Float32[np.ndarray, " 3"]:
         """What the auxiliary head tells of the liquid: ``dataset.windows.AUXILIARY``, in its units."""
         self._check(observation)
-        features, _ = self.network.encode(_batch_of(observation))
-        told = self.network.auxiliary(features)
+        told = self.network.encode(_batch_of(observation)).believed
         believed: Float32[np.ndarray, " 3"] = self.network.normaliser.auxiliary.restore(told)[0].numpy()
         return believed
 
