@@ -94,8 +94,8 @@ class Encoded(NamedTuple):
 class ObservationEncoder(nn.Module):
     """All senses together: an eye and an ear, or None for a policy without, and the body's joints and goal.
 
-    What is believed of the liquid comes from eye and ear alone. One who knows the goal and that the arm still pours
-    believes that the goal is not reached yet, for no demonstration goes far beyond it, and never stops once it is.
+    What is believed of the liquid does not know the goal. One who knows it, and that the arm still pours, believes that
+    it is not reached yet, for hardly a demonstration goes far beyond it, and then never stops.
     """
 
     def __init__(self, *, image: Any | None, sound: nn.Module | None, features: int) -> None:
@@ -104,12 +104,11 @@ class ObservationEncoder(nn.Module):
         if image is not None:
             self.where = nn.Conv2d(image.channels, len(SHOWN), 1)
             self.level = nn.Linear(len(SHOWN) * GRID**2, features)
-        # Who has neither eye nor ear can only count on the joints.
-        self.joints = nn.Linear(14, features) if image is None and sound is None else None
-        perceived = 2 * (image is not None) + (sound is not None) + (self.joints is not None)
+        self.joints = nn.Linear(14, features)
+        perceived = 1 + 2 * (image is not None) + (sound is not None)
         self.perceive = nn.Sequential(nn.ReLU(), nn.Linear(perceived * features, features), nn.ReLU())
         self.believe = nn.Linear(features, len(AUXILIARY))
-        self.body = nn.Linear(15 + len(AUXILIARY), features)
+        self.known = nn.Linear(15 + len(AUXILIARY), features)
         self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(2 * features, features), nn.ReLU())
 
     def forward(
@@ -121,18 +120,16 @@ class ObservationEncoder(nn.Module):
         goal: Float[Tensor, "B 1"],
     ) -> Encoded:
         """Everything normalised."""
-        parts, where = [], None
+        body = torch.cat([joints, joint_speeds], dim=1)
+        parts, where = [self.joints(body)], None
         if self.image is not None:
             seen = self.image(rgb)
             where = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
             parts += [seen.features, self.level(where.sigmoid().flatten(1))]
         if self.sound is not None:
             parts.append(self.sound(log_mel))
-        body = torch.cat([joints, joint_speeds], dim=1)
-        if self.joints is not None:
-            parts.append(self.joints(body))
         perceived = self.perceive(torch.cat(parts, dim=1))
         believed = self.believe(perceived)
         # Detached: what is believed is to be true, not to explain what the expert did.
-        known = self.body(torch.cat([body, goal, believed.detach()], dim=1))
+        known = self.known(torch.cat([body, goal, believed.detach()], dim=1))
         return Encoded(self.fuse(torch.cat([perceived, known], dim=1)), believed, where)
