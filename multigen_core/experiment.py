@@ -300,7 +300,7 @@ class Policy:
 
     ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
     family: FamilyName
-    """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``sampling_noise`` are the first's."""
+    """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``samples`` are the first's."""
     image_encoder: Literal["pocket", "resnet18", "vit"]
     sound_encoder: Literal["pocket", "ast"]
     """All but the pocket ones have the published size and need a GPU."""
@@ -316,8 +316,8 @@ class Policy:
     """Actions of a chunk that are carried out before the next decision."""
     diffusion_steps: Count
     sampling_steps: Count
-    sampling_noise: NotNegative
-    """Scale of the noise that a decision is denoised from; 0 always takes the likeliest chunk."""
+    samples: Count
+    """Chunks drawn per decision; the one whose tilt is in the middle is carried out."""
     auxiliary_weight: NotNegative
     mask_weight: NotNegative
     """Of telling from the image where cup and liquid are; only policies that see learn it."""

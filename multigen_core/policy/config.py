@@ -23,10 +23,8 @@ class PolicyConfig:
     executed: int
     diffusion_steps: int
     sampling_steps: int
-    sampling_noise: float = 1.0
-    """Scale of the noise that a decision is denoised from. With a draw of its own at every decision a policy that is
-    unsure when to stop will sooner or later draw the stop: at 1 it poured 0.4 of the goal too little, at 0 it stops
-    when stopping is the likelier half."""
+    samples: int = 1
+    """Chunks drawn per decision, of which the middle one is carried out."""
     image_encoder: str = "pocket"
     sound_encoder: str = "pocket"
     features: int = 96

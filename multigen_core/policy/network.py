@@ -106,7 +106,11 @@ class PolicyNetwork(nn.Module):
     def decide(
         self, batch: WindowBatch, noise: Float[Tensor, "B T A"]
     ) -> tuple[Float[Tensor, "B T A"], Float[Tensor, "B 3"]]:
-        """Chunks of actions, and what the auxiliary head tells, both in physical units."""
+        """Chunks of actions, and what the auxiliary head tells, both in physical units.
+
+        One draw of noise per observation, or many for a single one: then that many chunks.
+        """
         encoded = self.encode(batch)
-        clean = self.head.choose(encoded.features, noise, self.normaliser)
+        features = encoded.features.expand(len(noise), -1)
+        clean = self.head.choose(features, noise, self.normaliser)
         return self.normaliser.actions.restore(clean), self.normaliser.auxiliary.restore(encoded.believed)

@@ -113,7 +113,7 @@ def train(
         executed=params.executed,
         diffusion_steps=params.diffusion_steps,
         sampling_steps=params.sampling_steps,
-        sampling_noise=params.sampling_noise,
+        samples=params.samples,
         image_encoder=params.image_encoder,
         sound_encoder=params.sound_encoder,
     )

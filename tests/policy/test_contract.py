@@ -29,6 +29,7 @@ def untrained(
     uses_sound: bool = True,
     eye: str = "pocket",
     ear: str = "pocket",
+    samples: int = 1,
 ) -> TrainedPolicy:
     config = PolicyConfig(
         family=family,
@@ -42,6 +43,7 @@ def untrained(
         executed=2,
         diffusion_steps=20,
         sampling_steps=4,
+        samples=samples,
         image_encoder=eye,
         sound_encoder=ear,
     )
@@ -165,6 +167,22 @@ def test_unknown_family_lists_the_known(tmp_path: Path) -> None:
 def test_weights_of_other_networks_are_refused(saved: tuple[TrainedPolicy, Path]) -> None:
     _, folder = saved
     weights = load_file(folder / WEIGHTS)
-    save_file({name: tensor for name, tensor in weights.items() if name != "auxiliary.bias"}, folder / WEIGHTS)
+    weights.popitem()
+    save_file(weights, folder / WEIGHTS)
     with pytest.raises(ConfigError, match=r"weights.safetensors was made by a version with other networks: train"):
         load_policy(folder)
+
+
+class Undecided(torch.nn.Module):
+    """Turns back in one draw of three, else pours on; nothing in between."""
+
+    def choose(self, features: torch.Tensor, noise: torch.Tensor, normaliser: Normaliser) -> torch.Tensor:
+        back = noise[:, 0, 0] > 0.43
+        return torch.where(back, -1.0, 1.0)[:, None, None].expand_as(noise)
+
+
+def test_of_many_draws_the_likelier_kind_is_carried_out() -> None:
+    for samples, kinds in ((1, {-1.0, 1.0}), (101, {1.0})):
+        policy = untrained(samples=samples)
+        policy.network.head = Undecided()
+        assert {float(np.sign(policy.act(observation(), seed)[0, 2])) for seed in range(20)} == kinds
