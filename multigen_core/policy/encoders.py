@@ -1,20 +1,19 @@
 """From an observation to features: one network per sense. Those of this module are sized for two CPU cores."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multigen_core.dataset.windows import AUXILIARY
 from multigen_core.policy.key_points import KeyPoints
 from multigen_core.policy.library_encoders import AudioSpectrogramTransformer, ResNet18, VisionTransformer
 from multigen_core.policy.seen import GRID, SHOWN, Seen
 from multigen_core.spectrogram import MELS
 
-__all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "Encoded", "ImageEncoder", "ObservationEncoder", "SoundEncoder"]
+__all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "ImageEncoder", "ObservationEncoder", "SoundEncoder"]
 
 _GROUPS = 8
 
@@ -80,36 +79,18 @@ SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder
 """``policy.sound_encoder`` -> what is made of ``features`` and ``frames``."""
 
 
-class Encoded(NamedTuple):
-    """What a policy makes of a batch of observations."""
-
-    features: Float[Tensor, "B features"]
-    """What the head decides from."""
-    believed: Float[Tensor, "B 3"]
-    """``dataset.windows.AUXILIARY``, normalised."""
-    where: Float[Tensor, "B 2 grid grid"] | None
-    """Logits of where the eye sees cup and liquid (``policy.seen``); None without one."""
-
-
 class ObservationEncoder(nn.Module):
-    """All senses together: an eye and an ear, or None for a policy without, and the body's joints and goal.
-
-    What is believed of the liquid does not know the goal. One who knows it, and that the arm still pours, believes that
-    it is not reached yet, for hardly a demonstration goes far beyond it, and then never stops.
-    """
+    """All senses together: an eye and an ear, or None for a policy without, and the body's joints and goal."""
 
     def __init__(self, *, image: Any | None, sound: nn.Module | None, features: int) -> None:
         super().__init__()
-        self.image, self.sound = image, sound
-        if image is not None:
-            self.where = nn.Conv2d(image.channels, len(SHOWN), 1)
-            self.level = nn.Linear(len(SHOWN) * GRID**2, features)
-        self.joints = nn.Linear(14, features)
-        perceived = 1 + 2 * (image is not None) + (sound is not None)
-        self.perceive = nn.Sequential(nn.ReLU(), nn.Linear(perceived * features, features), nn.ReLU())
-        self.believe = nn.Linear(features, len(AUXILIARY))
-        self.known = nn.Linear(15 + len(AUXILIARY), features)
-        self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(2 * features, features), nn.ReLU())
+        self.image = image
+        self.where = nn.Conv2d(image.channels, len(SHOWN), 1) if image is not None else None
+        self.level = nn.Linear(len(SHOWN) * GRID**2, features) if image is not None else None
+        self.body = nn.Linear(15, features)
+        self.sound = sound
+        parts = 1 + 2 * (image is not None) + (sound is not None)
+        self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(parts * features, features), nn.ReLU())
 
     def forward(
         self,
@@ -118,18 +99,14 @@ class ObservationEncoder(nn.Module):
         joints: Float[Tensor, "B 7"],
         joint_speeds: Float[Tensor, "B 7"],
         goal: Float[Tensor, "B 1"],
-    ) -> Encoded:
-        """Everything normalised."""
-        body = torch.cat([joints, joint_speeds], dim=1)
-        parts, where = [self.joints(body)], None
-        if self.image is not None:
+    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
+        """Features, and if there is an eye the logits of where it sees cup and liquid. Everything normalised."""
+        parts = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
+        told = None
+        if self.where is not None and self.level is not None and self.image is not None:
             seen = self.image(rgb)
-            where = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
-            parts += [seen.features, self.level(where.sigmoid().flatten(1))]
+            told = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
+            parts += [seen.features, self.level(told.sigmoid().flatten(1))]
         if self.sound is not None:
             parts.append(self.sound(log_mel))
-        perceived = self.perceive(torch.cat(parts, dim=1))
-        believed = self.believe(perceived)
-        # Detached: what is believed is to be true, not to explain what the expert did.
-        known = self.known(torch.cat([body, goal, believed.detach()], dim=1))
-        return Encoded(self.fuse(torch.cat([perceived, known], dim=1)), believed, where)
+        return self.fuse(torch.cat(parts, dim=1)), told

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multigen_core.dataset.sound_window import kept_frames
-from multigen_core.dataset.windows import WindowBatch
+from multigen_core.dataset.windows import AUXILIARY, WindowBatch
 from multigen_core.policy.cloning import CloningHead
 from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.diffusion import DiffusionHead
-from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, Encoded, ObservationEncoder
+from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, ObservationEncoder
 from multigen_core.policy.normaliser import Normaliser
 from multigen_core.policy.seen import shares_loss
 
@@ -77,10 +77,11 @@ class PolicyNetwork(nn.Module):
             features=config.features,
         )
         self.head: Any = FAMILIES[config.family](config)
+        self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
 
-    def encode(self, batch: WindowBatch) -> Encoded:
-        """What the observations of a batch say."""
-        out: Encoded = self.encoder(
+    def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
+        """Features of the observations of a batch, and the eye's maps if there is one."""
+        out: tuple[Tensor, Tensor | None] = self.encoder(
             batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
             self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],
             self.normaliser.joints.normalise(batch.joints_rad),
@@ -94,13 +95,13 @@ class PolicyNetwork(nn.Module):
 
         Without ``generator`` chance is torch's default one.
         """
-        encoded = self.encode(batch)
+        features, told_where = self.encode(batch)
         clean = self.normaliser.actions.normalise(batch.actions)
-        masks = clean.new_zeros(()) if encoded.where is None else shares_loss(encoded.where, batch.masks)
+        told = self.auxiliary(features)
         return Losses(
-            actions=self.head.loss(clean, encoded.features, draws=draws, generator=generator),
-            auxiliary=functional.mse_loss(encoded.believed, self.normaliser.auxiliary.normalise(batch.auxiliary)),
-            masks=masks,
+            actions=self.head.loss(clean, features, draws=draws, generator=generator),
+            auxiliary=functional.mse_loss(told, self.normaliser.auxiliary.normalise(batch.auxiliary)),
+            masks=features.new_zeros(()) if told_where is None else shares_loss(told_where, batch.masks),
         )
 
     def decide(
@@ -110,7 +111,7 @@ class PolicyNetwork(nn.Module):
 
         One draw of noise per observation, or many for a single one: then that many chunks.
         """
-        encoded = self.encode(batch)
-        features = encoded.features.expand(len(noise), -1)
-        clean = self.head.choose(features, noise, self.normaliser)
-        return self.normaliser.actions.restore(clean), self.normaliser.auxiliary.restore(encoded.believed)
+        features, _ = self.encode(batch)
+        clean = self.head.choose(features.expand(len(noise), -1), noise, self.normaliser)
+        told = self.normaliser.auxiliary.restore(self.auxiliary(features))
+        return self.normaliser.actions.restore(clean), told

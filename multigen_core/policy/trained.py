@@ -69,7 +69,8 @@ class TrainedPolicy:
     def believe(self, observation: Observation) -> Float32[np.ndarray, " 3"]:
         """What the auxiliary head tells of the liquid: ``dataset.windows.AUXILIARY``, in its units."""
         self._check(observation)
-        told = self.network.encode(_batch_of(observation)).believed
+        features, _ = self.network.encode(_batch_of(observation))
+        told = self.network.auxiliary(features)
         believed: Float32[np.ndarray, " 3"] = self.network.normaliser.auxiliary.restore(told)[0].numpy()
         return believed
 
