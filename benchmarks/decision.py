@@ -60,6 +60,7 @@ def _latency_ms(experiment: Experiment, *, uses_sound: bool) -> list[float]:
         executed=params.executed,
         diffusion_steps=params.diffusion_steps,
         sampling_steps=params.sampling_steps,
+        samples=params.samples,
     )
     policy = TrainedPolicy(PolicyNetwork(config, _unit_scales()))
     rng = np.random.default_rng(experiment.seed)
