@@ -31,8 +31,8 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, *, features: int, image_px: int) -> None:
         super().__init__()
-        # Small steps, for the stream is two pixels wide. Without the last layers the level of a liquid is not found,
-        # and they are cheap there; with 24 channels instead of 16 the first two take twice as long on a CPU.
+        # Small steps, for the stream is two pixels wide. The last layers, which read the level, are cheap there;
+        # with 24 channels instead of 16 the first two take twice as long on a CPU.
         self.layers = nn.Sequential(
             _convolution(3, 16, kernel=5, stride=2),
             _convolution(16, 32, kernel=3, stride=2),

@@ -59,7 +59,7 @@ class Losses:
     auxiliary: Float[Tensor, ""]
     """In normalised units."""
     masks: Float[Tensor, ""]
-    """Of what the eye sees where; zero without one."""
+    """Of what the eye sees where [nat per cell]; zero without one."""
 
 
 class PolicyNetwork(nn.Module):
@@ -79,8 +79,8 @@ class PolicyNetwork(nn.Module):
         self.head: Any = FAMILIES[config.family](config)
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
 
-    def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B channels h w"] | None]:
-        """Features of the observations of a batch, and the eye's maps if there is one."""
+    def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
+        """Features of the observations of a batch; where an eye sees cup and liquid (logits), None without one."""
         out: tuple[Tensor, Tensor | None] = self.encoder(
             batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
             self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],

@@ -1,7 +1,7 @@
 """Where an eye sees cup and liquid: shares of the cells of a coarse grid, learnt from the simulator's masks.
 
-A level is a few pixels of a small picture. Told only what to do and how full the cup is, an eye learns nothing of it
-(joints and goal tell nearly as much, see docs/study.md); told where cup and liquid are, it does.
+A level is a few pixels of a small picture. Told only what to do and how full the cup is, an eye learnt no more of it
+than joints and goal tell; told where cup and liquid are, somewhat more (docs/study.md has the figures).
 """
 
 from typing import NamedTuple

@@ -52,7 +52,7 @@ class TrainedPolicy:
 
     @torch.inference_mode()
     def act(self, observation: Observation, seed: int) -> Float32[np.ndarray, "chunk 3"]:
-        """The middle one, by its mean tilt rate, of ``config.samples`` chunks.
+        """The middle one, by its mean tilt rate, of ``config.samples`` chunks, in the units of ``spec``.
 
         Where the expert either pours on or turns back, a single draw sooner or later draws the rarer of both, and their
         mean stands still. The middle one is of the likelier kind.

@@ -45,8 +45,6 @@ def test_the_truth_costs_least() -> None:
 
 @pytest.mark.parametrize("name", IMAGE_ENCODERS)
 def test_every_eye_says_how_many_maps_it_has(name: str) -> None:
-    if name != "pocket":
-        pytest.importorskip("transformers")
     eye = IMAGE_ENCODERS[name](features=5, image_px=64)
     features, maps = eye(torch.zeros(2, 3, 64, 64))
     assert features.shape == (2, 5)
