@@ -40,6 +40,7 @@ EvenPixels = Annotated[int, Field(ge=32, multiple_of=16, strict=True)]
 Ablation = Literal["vision", "vision_audio", "vision_noise", "audio", "joints"]
 ConditionsName = Literal["test", "validation"]
 FamilyName = Literal["diffusion", "behaviour_cloning"]
+EyeName = Literal["segmenter", "pocket", "resnet18", "vit"]
 DisturbanceName = Literal[
     "none",
     "chatter_20_db",
@@ -301,9 +302,10 @@ class Policy:
     ablations: Annotated[tuple[Ablation, ...], Field(min_length=1)]
     family: FamilyName
     """Of its head; but for that one ``diffusion_steps``, ``sampling_steps`` and ``samples`` are the first's."""
-    image_encoder: Literal["pocket", "resnet18", "vit"]
+    image_encoder: EyeName
+    """The first one is shown the masks that the stage ``segmenter`` draws, the others the image."""
     sound_encoder: Literal["pocket", "ast"]
-    """All but the pocket ones have the published size and need a GPU."""
+    """``resnet18``, ``vit`` and ``ast`` have the published size and need a GPU."""
     steps: Count
     batch: Count
     learning_rate: Positive
@@ -320,7 +322,7 @@ class Policy:
     """Chunks drawn per decision; the one whose tilt is in the middle is carried out."""
     auxiliary_weight: NotNegative
     mask_weight: NotNegative
-    """Of telling from the image where cup and liquid are; only policies that see learn it."""
+    """Of telling from the image where cup and liquid are; only eyes that are shown the image learn it."""
     validation_fraction: Fraction
 
 

@@ -159,10 +159,10 @@ STAGES: tuple[Stage, ...] = (
         "policy",
         "multigen_core.policy.train:run",
         "models/policy/{partition}",
-        inputs=("audiovisual", "noise_augmented"),
+        inputs=("segmenter", "audiovisual", "noise_augmented"),
         partitions="ablation",
         params=_ONE_POLICY,
-        code=("policy", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py", "trainer.py"),
+        code=("policy", "masks", "dataset", "containers.py", "media.py", "palette.py", "spectrogram.py", "trainer.py"),
     ),
     Stage(
         "evaluation",

@@ -10,7 +10,7 @@ from torch import Tensor
 from multigen_core.dataset.windows import WindowBatch
 from multigen_core.spectrogram import FLOOR
 
-__all__ = ["augmented", "jittered_images", "jittered_sound"]
+__all__ = ["augmented", "jittered_sound", "recolored"]
 
 SHIFT_SHARE = 0.04
 """Largest shift of an image, as a share of its side."""
@@ -40,26 +40,25 @@ _TWO_NATS = 2.0 * math.log(10.0)
 _LOWEST = math.log10(FLOOR)
 
 
-def augmented(batch: WindowBatch, rng: np.random.Generator) -> WindowBatch:
-    """The batch with image and sound changed, and the masks moved with the image; what is to be predicted stays."""
-    rgb, masks = jittered_images(batch.rgb, batch.masks, rng)
-    return batch._replace(rgb=rgb, masks=masks, log_mel=jittered_sound(batch.log_mel, rng))
+def augmented(batch: WindowBatch, rng: np.random.Generator, *, colors: bool = True) -> WindowBatch:
+    """The batch with image and sound changed, and the masks moved with the image; what is to be predicted stays.
+
+    Without ``colors`` the image is left alone, for policies that do not look at it; masks and sound are changed alike.
+    """
+    corners = _corners(rng, batch.masks)
+    batch = batch._replace(masks=_moved(batch.masks, corners), log_mel=jittered_sound(batch.log_mel, rng))
+    return batch._replace(rgb=recolored(_moved(batch.rgb, corners), rng)) if colors else batch
 
 
-def jittered_images(
-    rgb: UInt8[Tensor, "B H W 3"], masks: UInt8[Tensor, "B H W"], rng: np.random.Generator
-) -> tuple[UInt8[Tensor, "B H W 3"], UInt8[Tensor, "B H W"]]:
-    """Both shifted by the same whole pixels, edges repeated; images with brightness, contrast and colours changed."""
-    count, height, width, _ = rgb.shape
-    most = round(SHIFT_SHARE * max(height, width))
-    corners = rng.integers(0, 2 * most, (count, 2), endpoint=True)
-    shifted = _moved(rgb, corners, most)
+def recolored(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> UInt8[Tensor, "B H W 3"]:
+    """With brightness, contrast and colours changed."""
+    count = len(rgb)
     contrast = _uniform(rng, 1.0 - CONTRAST, 1.0 + CONTRAST, count)
     brightness = 255.0 * _uniform(rng, -BRIGHTNESS, BRIGHTNESS, count)
-    shades = shifted.flatten(1).float().sub_(_MIDDLE_GRAY).mul_(contrast).add_(_MIDDLE_GRAY + brightness)
+    shades = rgb.flatten(1).float().sub_(_MIDDLE_GRAY).mul_(contrast).add_(_MIDDLE_GRAY + brightness)
     mixed = torch.eye(3) + torch.from_numpy(rng.normal(0.0, COLOR_MIXING, (count, 3, 3)).astype(np.float32))
     colored = torch.bmm(shades.view(count, -1, 3), mixed)  # (B, H W, 3)
-    return colored.clamp_(0.0, 255.0).to(torch.uint8).view_as(shifted), _moved(masks, corners, most)
+    return colored.clamp_(0.0, 255.0).to(torch.uint8).view_as(rgb)
 
 
 def jittered_sound(
@@ -84,14 +83,23 @@ def jittered_sound(
 
 
 def _moved(
-    pixels: UInt8[Tensor, "B H W *channels"], corners: Int64[np.ndarray, "B 2"], margin: int
+    pixels: UInt8[Tensor, "B H W *channels"], corners: Int64[np.ndarray, "B 2"]
 ) -> UInt8[Tensor, "B H W *channels"]:
     """The window whose top left corner stands there in each picture, once a margin of its edges is about it."""
     height, width = pixels.shape[1:3]
+    margin = _margin(pixels)
     margins = ((0, 0), (margin, margin), (margin, margin), (0, 0))[: pixels.ndim]
     padded = torch.from_numpy(np.pad(pixels.numpy(), margins, mode="edge"))
     places = zip(padded, corners.tolist(), strict=True)
     return torch.stack([picture[top : top + height, left : left + width] for picture, (top, left) in places])
+
+
+def _margin(pixels: UInt8[Tensor, "B H W *channels"]) -> int:
+    return round(SHIFT_SHARE * max(pixels.shape[1:3]))
+
+
+def _corners(rng: np.random.Generator, pixels: UInt8[Tensor, "B H W *channels"]) -> Int64[np.ndarray, "B 2"]:
+    return rng.integers(0, 2 * _margin(pixels), (len(pixels), 2), endpoint=True)
 
 
 def _decades(rng: np.random.Generator, low_db: float, high_db: float, count: int) -> Float32[Tensor, "B 1 1"]:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from multigen_core.policy.drawn_masks import SEGMENTER
 from multigen_core.records import ActionSpec
 
 __all__ = ["PolicyConfig"]
@@ -25,10 +26,15 @@ class PolicyConfig:
     sampling_steps: int
     samples: int = 1
     """Chunks drawn per decision, of which the middle one is carried out."""
-    image_encoder: str = "pocket"
+    image_encoder: str = "segmenter"
     sound_encoder: str = "pocket"
     features: int = 96
     width: int = 32
+
+    @property
+    def sees_masks(self) -> bool:
+        """Whether what it sees are a segmenter's masks, not the image."""
+        return self.uses_sight and self.image_encoder == SEGMENTER
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of :meth:`from_json`."""

@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multigen_core.policy.drawn_masks import SEGMENTER
 from multigen_core.policy.key_points import KeyPoints
 from multigen_core.policy.library_encoders import AudioSpectrogramTransformer, ResNet18, VisionTransformer
+from multigen_core.policy.mask_encoder import MaskEncoder
 from multigen_core.policy.seen import GRID, SHOWN, Seen
 from multigen_core.spectrogram import MELS
 
@@ -69,12 +71,13 @@ class SoundEncoder(nn.Module):
 
 
 IMAGE_ENCODERS: Mapping[str, Callable[..., Any]] = {
+    SEGMENTER: MaskEncoder,
     "pocket": ImageEncoder,
     "resnet18": ResNet18,
     "vit": VisionTransformer,
 }
-"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``, turns RGB into :class:`~.seen.Seen` and
-says in ``channels`` how many maps that has."""
+"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``, turns RGB (the first one: masks) into
+:class:`~.seen.Seen` and says in ``channels`` how many maps that has."""
 SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder, "ast": AudioSpectrogramTransformer}
 """``policy.sound_encoder`` -> what is made of ``features`` and ``frames``."""
 
@@ -85,28 +88,34 @@ class ObservationEncoder(nn.Module):
     def __init__(self, *, image: Any | None, sound: nn.Module | None, features: int) -> None:
         super().__init__()
         self.image = image
-        self.where = nn.Conv2d(image.channels, len(SHOWN), 1) if image is not None else None
-        self.level = nn.Linear(len(SHOWN) * GRID**2, features) if image is not None else None
+        tells = image is not None and image.channels > 0
+        self.where = nn.Conv2d(image.channels, len(SHOWN), 1) if image is not None and tells else None
+        self.level = nn.Linear(len(SHOWN) * GRID**2, features) if tells else None
         self.body = nn.Linear(15, features)
         self.sound = sound
-        parts = 1 + 2 * (image is not None) + (sound is not None)
+        parts = 1 + (image is not None) + tells + (sound is not None)
         self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(parts * features, features), nn.ReLU())
 
     def forward(
         self,
-        rgb: Float[Tensor, "B 3 H W"],
+        picture: Tensor,
         log_mel: Float[Tensor, "B mels frames"],
         joints: Float[Tensor, "B 7"],
         joint_speeds: Float[Tensor, "B 7"],
         goal: Float[Tensor, "B 1"],
     ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
-        """Features, and if there is an eye the logits of where it sees cup and liquid. Everything normalised."""
+        """Features, and of an eye that tells where it sees cup and liquid the logits of that. Everything normalised.
+
+        ``picture`` is what the eye reads: RGB (B, 3, H, W), or masks (B, H, W).
+        """
         parts = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
         told = None
-        if self.where is not None and self.level is not None and self.image is not None:
-            seen = self.image(rgb)
-            told = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
-            parts += [seen.features, self.level(told.sigmoid().flatten(1))]
+        if self.image is not None:
+            seen = self.image(picture)
+            parts.append(seen.features)
+            if self.where is not None and self.level is not None:
+                told = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
+                parts.append(self.level(told.sigmoid().flatten(1)))
         if self.sound is not None:
             parts.append(self.sound(log_mel))
         return self.fuse(torch.cat(parts, dim=1)), told

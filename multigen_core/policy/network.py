@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -59,7 +59,7 @@ class Losses:
     auxiliary: Float[Tensor, ""]
     """In normalised units."""
     masks: Float[Tensor, ""]
-    """Of what the eye sees where [nat per cell]; zero without one."""
+    """Of what the eye sees where [nat per cell]; zero for one that is not asked."""
 
 
 class PolicyNetwork(nn.Module):
@@ -80,9 +80,9 @@ class PolicyNetwork(nn.Module):
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
 
     def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
-        """Features of the observations of a batch; where an eye sees cup and liquid (logits), None without one."""
+        """Features of the observations of a batch; where it sees cup and liquid (logits), if it tells."""
         out: tuple[Tensor, Tensor | None] = self.encoder(
-            batch.rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0,
+            batch.masks if self.config.sees_masks else _normalised(batch.rgb),
             self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],
             self.normaliser.joints.normalise(batch.joints_rad),
             self.normaliser.joint_speeds.normalise(batch.joint_speeds_rad_s),
@@ -115,3 +115,7 @@ class PolicyNetwork(nn.Module):
         clean = self.head.choose(features.expand(len(noise), -1), noise, self.normaliser)
         told = self.normaliser.auxiliary.restore(self.auxiliary(features))
         return self.normaliser.actions.restore(clean), told
+
+
+def _normalised(rgb: UInt8[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 H W"]:
+    return rgb.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0

@@ -27,8 +27,8 @@ class Seen(NamedTuple):
     """What an image encoder makes of a batch of images."""
 
     features: Float[Tensor, "B features"]
-    maps: Float[Tensor, "B channels h w"]
-    """Of whatever size; what is in a cell is told from its place in the image."""
+    maps: Float[Tensor, "B channels h w"] | None
+    """Of whatever size; what is in a cell is told from its place in the image. None for an eye that is given that."""
 
 
 def shares(masks: UInt8[Tensor, "B H W"]) -> Float[Tensor, "B 2 grid grid"]:

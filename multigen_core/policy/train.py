@@ -26,6 +26,7 @@ from multigen_core.experiment import Experiment, seed_for
 from multigen_core.experiment import Policy as PolicyParams
 from multigen_core.policy.augmentation import augmented
 from multigen_core.policy.config import PolicyConfig
+from multigen_core.policy.drawn_masks import MaskDrawer, drawer_for
 from multigen_core.policy.network import PolicyNetwork
 from multigen_core.policy.normaliser import Normaliser
 from multigen_core.policy.trained import TrainedPolicy
@@ -80,7 +81,8 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     if len(recordings) < 2:
         raise ConfigError("episodes.per_shard times the number of shards is 1: a policy needs at least 2 episodes")
     seed = seed_for(experiment, "policy")
-    policy, curve = train(recordings, experiment.policy, ablation=name, seed=seed, progress=progress)
+    drawer = drawer_for(experiment.policy, inputs.one("segmenter"))
+    policy, curve = train(recordings, experiment.policy, ablation=name, seed=seed, progress=progress, drawer=drawer)
     policy.save(out)
     curve.to_parquet(out / CURVE, index=False)
     last = curve.groupby("name")["value"].last()
@@ -93,9 +95,20 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
 
 
 def train(
-    recordings: list[Recording], params: PolicyParams, *, ablation: str, seed: int, progress: Progress
+    recordings: list[Recording],
+    params: PolicyParams,
+    *,
+    ablation: str,
+    seed: int,
+    progress: Progress,
+    drawer: MaskDrawer | None = None,
 ) -> tuple[TrainedPolicy, pd.DataFrame]:
-    """A trained policy and its curve (step, name, value)."""
+    """A trained policy and its curve (step, name, value).
+
+    ``drawer`` makes the masks for an eye that is shown masks.
+    """
+    if drawer is not None and ABLATIONS[ablation].uses_sight:
+        recordings = drawer.draw(recordings, progress)
     kept, held_out = split_episodes(len(recordings), validation_fraction=params.validation_fraction, seed=seed)
     windows, unseen = (
         Windows([recordings[k] for k in part], chunk=params.chunk, audio_window_s=params.audio_window_s)
@@ -130,8 +143,10 @@ def train(
             num_sanity_val_steps=0,
             deterministic="warn",
         )
-        trainer.fit(training, _Drawn(windows, params, seed), _HeldOut(unseen, params.batch, seed))
-    return TrainedPolicy(training.network.cpu()), pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
+        drawn = _Drawn(windows, params, seed, colors=config.uses_sight and not config.sees_masks)
+        trainer.fit(training, drawn, _HeldOut(unseen, params.batch, seed))
+    policy = TrainedPolicy(training.network.cpu(), drawer and drawer.segmenter)
+    return policy, pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
 
 
 class Training(lightning.LightningModule):
@@ -165,7 +180,7 @@ class Training(lightning.LightningModule):
             "validation_flow_error_ml_s": auxiliary[1],
             "validation_air_column_error_m": auxiliary[2],
         }
-        if config.uses_sight:
+        if config.uses_sight and not config.sees_masks:
             figures["validation_mask_loss"] = losses.masks
         self.log_dict(figures, batch_size=len(noise))
 
@@ -180,13 +195,15 @@ class Training(lightning.LightningModule):
 class _Drawn:
     """Augmented training batches, one per step, the same for the same seed."""
 
-    def __init__(self, windows: Windows, params: PolicyParams, seed: int) -> None:
-        self._windows, self._params, self._seed = windows, params, seed
+    def __init__(self, windows: Windows, params: PolicyParams, seed: int, *, colors: bool) -> None:
+        self._windows, self._params, self._seed, self._colors = windows, params, seed, colors
 
     def __iter__(self) -> Iterator[WindowBatch]:
         rng = np.random.default_rng(self._seed)
-        for _ in range(self._params.steps):
-            yield augmented(self._windows.random_batch(self._params.batch, rng), rng)
+        for step in range(self._params.steps):
+            batch = self._windows.random_batch(self._params.batch, rng)
+            # Of its own in every step: what an eye needs changed does not change what an ear hears later.
+            yield augmented(batch, np.random.default_rng((self._seed, step)), colors=self._colors)
 
 
 class _HeldOut:

@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from multigen_core.dataset.sound_window import window_log_mel, window_samples
 from multigen_core.dataset.windows import WindowBatch
 from multigen_core.errors import ConfigError, MissingInput
+from multigen_core.masks.unet import UNetProvider, load_unet, save_unet
 from multigen_core.policy.config import PolicyConfig
+from multigen_core.policy.drawn_masks import SEGMENTER
 from multigen_core.policy.network import FAMILIES, PolicyNetwork
 from multigen_core.policy.normaliser import Normaliser
 from multigen_core.records import ActionSpec, Observation
@@ -26,9 +28,13 @@ WEIGHTS = "weights.safetensors"
 class TrainedPolicy:
     """Decides with a network of any family."""
 
-    def __init__(self, network: PolicyNetwork) -> None:
+    def __init__(self, network: PolicyNetwork, segmenter: UNetProvider | None = None) -> None:
+        """``segmenter`` draws what the network sees if that is masks. Raises ValueError when it is missing then."""
+        if network.config.sees_masks and segmenter is None:
+            raise ValueError("this policy sees masks: it needs the segmenter that draws them")
         self.network = network.eval()
         self.config = network.config
+        self._segmenter = segmenter if network.config.sees_masks else None
 
     @property
     def spec(self) -> ActionSpec:
@@ -61,7 +67,7 @@ class TrainedPolicy:
         self._check(observation)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.config.samples, self.config.chunk, len(self.spec.names), generator=generator)
-        chunks, _ = self.network.decide(_batch_of(observation), noise)
+        chunks, _ = self.network.decide(self._batch_of(observation), noise)
         by_tilt = chunks[:, :, self.spec.names.index("tilt_rate")].mean(dim=1).argsort()
         return chunks[by_tilt[len(by_tilt) // 2]].numpy()
 
@@ -69,16 +75,34 @@ class TrainedPolicy:
     def believe(self, observation: Observation) -> Float32[np.ndarray, " 3"]:
         """What the auxiliary head tells of the liquid: ``dataset.windows.AUXILIARY``, in its units."""
         self._check(observation)
-        features, _ = self.network.encode(_batch_of(observation))
+        features, _ = self.network.encode(self._batch_of(observation))
         told = self.network.auxiliary(features)
         believed: Float32[np.ndarray, " 3"] = self.network.normaliser.auxiliary.restore(told)[0].numpy()
         return believed
 
     def save(self, folder: Path) -> None:
-        """Writes ``config.json`` (with the scales) and ``weights.safetensors``."""
+        """Writes ``config.json`` (with the scales), ``weights.safetensors`` and, where there is one, the segmenter."""
         write_json(folder / CONFIG, self.config.to_json() | {"normaliser": self.network.normaliser.to_json()})
         weights = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
+        if self._segmenter is not None:
+            (folder / SEGMENTER).mkdir(exist_ok=True)
+            save_unet(self._segmenter.network, folder / SEGMENTER, image_px=self._segmenter.image_px)
+
+    def _batch_of(self, observation: Observation) -> WindowBatch:
+        """A batch of one, with nothing to predict."""
+        rgb = observation.rgb[None]
+        masks = np.empty((1, 0, 0), np.uint8) if self._segmenter is None else self._segmenter.annotate("frame", rgb)
+        return WindowBatch(
+            rgb=torch.from_numpy(rgb),
+            masks=torch.from_numpy(masks),
+            log_mel=window_log_mel(torch.from_numpy(observation.waveform))[None],
+            joints_rad=torch.from_numpy(observation.joints_rad)[None],
+            joint_speeds_rad_s=torch.from_numpy(observation.joint_speeds_rad_s)[None],
+            goal_fraction=torch.tensor([[observation.goal_fraction]], dtype=torch.float32),
+            actions=torch.empty(1, 0, 3),
+            auxiliary=torch.empty(1, 0),
+        )
 
     def _check(self, observation: Observation) -> None:
         side, samples = self.config.image_px, window_samples(self.audio_window_s)
@@ -100,25 +124,12 @@ def load_policy(folder: Path) -> TrainedPolicy:
         known = ", ".join(FAMILIES)
         raise ConfigError(f"{folder / CONFIG}: family is {values['family']!r}; known families: {known}")
     normaliser = Normaliser.from_json(values.pop("normaliser"))
-    network = PolicyNetwork(PolicyConfig.from_json(values), normaliser)
+    config = PolicyConfig.from_json(values)
+    network = PolicyNetwork(config, normaliser)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except RuntimeError as error:
         raise ConfigError(
             f"{folder / WEIGHTS} was made by a version with other networks: train the policy again"
         ) from error
-    return TrainedPolicy(network)
-
-
-def _batch_of(observation: Observation) -> WindowBatch:
-    """A batch of one, with nothing to predict."""
-    return WindowBatch(
-        rgb=torch.from_numpy(observation.rgb)[None],
-        masks=torch.empty(1, 0, 0, dtype=torch.uint8),
-        log_mel=window_log_mel(torch.from_numpy(observation.waveform))[None],
-        joints_rad=torch.from_numpy(observation.joints_rad)[None],
-        joint_speeds_rad_s=torch.from_numpy(observation.joint_speeds_rad_s)[None],
-        goal_fraction=torch.tensor([[observation.goal_fraction]], dtype=torch.float32),
-        actions=torch.empty(1, 0, 3),
-        auxiliary=torch.empty(1, 0),
-    )
+    return TrainedPolicy(network, load_unet(folder / SEGMENTER) if config.sees_masks else None)

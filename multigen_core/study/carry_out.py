@@ -19,6 +19,8 @@ from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import write_trials
 from multigen_core.evaluation.trials import Job, poured, trial_row
 from multigen_core.experiment import Experiment, seed_for
+from multigen_core.experiment import Policy as PolicyParams
+from multigen_core.policy.drawn_masks import SEGMENTER, MaskDrawer, drawer_for
 from multigen_core.policy.train import ABLATIONS, CURVE, train
 from multigen_core.progress import Progress, TerminalProgress
 from multigen_core.stages import code_version, output_of, stage_named
@@ -100,6 +102,7 @@ class Study:
             ablation=training.ablation,
             seed=seed_for(self.experiment, "study", "policy", training.seed),
             progress=progress,
+            drawer=_drawer(self.experiment.policy, self._segmenter()),
         )
         with output_folder(self.training_folder(training)) as out:
             policy.save(out)
@@ -131,14 +134,14 @@ class Study:
         return self.series_folder(series), _plain(recipe)
 
     def _training_recipe(self, training: Training) -> dict[str, Any]:
-        shards = self._shards(training.ablation)
+        data = (*self._shards(training.ablation), self._segmenter())
         return _plain(
             {
                 "training": dataclasses.asdict(training),
                 "seed": self.experiment.seed,
                 "code": code_version(stage_named("policy")),
                 "policy": dataclasses.asdict(self._policy_params(training)) | {"ablations": None},
-                "shards": [file_sha256(shard / MANIFEST) for shard in shards],
+                "data": [file_sha256(folder / MANIFEST) for folder in data],
             }
         )
 
@@ -149,9 +152,17 @@ class Study:
         stage = stage_named(ABLATIONS[ablation].shards)
         shards = tuple(self.root / output_of(stage, shard) for shard in self.experiment.episodes.shards)
         for shard in shards:
-            if not finished(shard):
-                raise MissingInput(f"{shard.relative_to(self.root)} is missing: run `make study`, or that stage, first")
+            self._require(shard)
         return shards
+
+    def _segmenter(self) -> Path:
+        folder = self.root / output_of(stage_named(SEGMENTER), None)
+        self._require(folder)
+        return folder
+
+    def _require(self, folder: Path) -> None:
+        if not finished(folder):
+            raise MissingInput(f"{folder.relative_to(self.root)} is missing: run `make study`, or that stage, first")
 
     def _kept(self, folder: Path, recipe: dict[str, Any]) -> bool:
         return finished(folder) and json.loads((folder / _RECIPE).read_text()) == recipe
@@ -171,6 +182,12 @@ class Study:
 def _recordings(shards: tuple[Path, ...]) -> list[Recording]:
     """Kept from one training to the next."""
     return read_recordings(shards)
+
+
+@lru_cache(maxsize=1)
+def _drawer(params: PolicyParams, segmenter: Path) -> MaskDrawer | None:
+    """Kept too: all ablations show the same frames."""
+    return drawer_for(params, segmenter)
 
 
 def _plain(values: Any) -> Any:

@@ -42,7 +42,7 @@ def test_loading_them_is_light() -> None:
 @pytest.mark.parametrize(
     ("selection", "names"),
     [
-        ("+policy", {"policy", "audiovisual", "noise_augmented"}),
+        ("+policy", {"policy", "segmenter", "audiovisual", "noise_augmented"}),
         ('+key:"masks"', {"masks", "clips", "segmenter"}),
         ("audio_model+", {"audio_model", "audiovisual", "audio_report", "report"}),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from multigen_core.dataset.windows import WindowBatch
-from multigen_core.policy.augmentation import augmented, jittered_images, jittered_sound
+from multigen_core.policy.augmentation import augmented, jittered_sound, recolored
 
 
 def bright_square() -> tuple[torch.Tensor, torch.Tensor]:
@@ -14,8 +14,15 @@ def bright_square() -> tuple[torch.Tensor, torch.Tensor]:
     return rgb, (rgb[..., 0] > 100).to(torch.uint8)
 
 
+def squares() -> WindowBatch:
+    """Nothing but them is worth looking at."""
+    return WindowBatch(
+        *bright_square(), *(torch.randn(16, *dims) for dims in ((80, 40), (7,), (7,), (1,), (8, 3), (3,)))
+    )
+
+
 def test_square_stays_a_square_and_moves_little() -> None:
-    changed, masks = jittered_images(*bright_square(), np.random.default_rng(0))
+    changed, masks = augmented(squares(), np.random.default_rng(0))[:2]
     assert changed.shape == (16, 48, 48, 3) and changed.dtype == torch.uint8
     places = set()
     for image, mask in zip(changed[..., 0].float(), masks, strict=True):
@@ -28,12 +35,12 @@ def test_square_stays_a_square_and_moves_little() -> None:
 
 
 def test_brightness_differs_between_images() -> None:
-    changed, _ = jittered_images(*bright_square(), np.random.default_rng(0))
+    changed = recolored(bright_square()[0], np.random.default_rng(0))
     assert changed.float().mean(dim=(1, 2, 3)).std() > 5.0
 
 
 def test_colours_differ_between_images() -> None:
-    changed = jittered_images(*bright_square(), np.random.default_rng(0))[0].float().mean(dim=(1, 2))  # (B, 3)
+    changed = recolored(bright_square()[0], np.random.default_rng(0)).float().mean(dim=(1, 2))  # (B, 3)
     assert (changed - changed.mean(dim=1, keepdim=True)).std() > 5.0
 
 
@@ -48,10 +55,15 @@ def test_loudness_changes_but_pitch_stays() -> None:
 
 
 def test_same_seed_same_batch_and_targets_untouched() -> None:
-    batch = WindowBatch(
-        *bright_square(), *(torch.randn(16, *dims) for dims in ((80, 40), (7,), (7,), (1,), (8, 3), (3,)))
-    )
+    batch = squares()
     first, again = (augmented(batch, np.random.default_rng(4)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(first[3:], batch[3:], strict=True))
     assert not torch.equal(first.log_mel, batch.log_mel)
+
+
+def test_an_image_that_nobody_looks_at_is_left_alone() -> None:
+    batch = squares()
+    seen, unseen = (augmented(batch, np.random.default_rng(5), colors=colors) for colors in (True, False))
+    assert torch.equal(unseen.rgb, batch.rgb) and not torch.equal(seen.rgb, batch.rgb)
+    assert torch.equal(unseen.masks, seen.masks) and torch.equal(unseen.log_mel, seen.log_mel)

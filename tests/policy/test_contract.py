@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from multigen_core.errors import ConfigError, MissingInput
+from multigen_core.masks.unet import PocketUNet, UNetProvider
 from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.contract import Policy
 from multigen_core.policy.network import FAMILIES, PolicyNetwork
@@ -27,7 +28,7 @@ def untrained(
     *,
     uses_sight: bool = True,
     uses_sound: bool = True,
-    eye: str = "pocket",
+    eye: str = "segmenter",
     ear: str = "pocket",
     samples: int = 1,
 ) -> TrainedPolicy:
@@ -58,7 +59,15 @@ def untrained(
         log_mel=Affine(offset=(-2.5,), scale=(1.0,)),
     )
     torch.manual_seed(0)
-    return TrainedPolicy(PolicyNetwork(config, normaliser))
+    return TrainedPolicy(PolicyNetwork(config, normaliser), arbitrary_segmenter())
+
+
+def arbitrary_segmenter() -> UNetProvider:
+    """Draws something else for every picture, since its weights are large."""
+    network = PocketUNet(2)
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights)
+    return UNetProvider(network, image_px=32)
 
 
 def observation(seed: int = 0) -> Observation:
@@ -72,10 +81,10 @@ def observation(seed: int = 0) -> Observation:
     )
 
 
-@pytest.fixture(params=product(FAMILIES, (True, False), (True, False)), ids=str)
+@pytest.fixture(params=product(FAMILIES, (None, "segmenter", "pocket"), (True, False)), ids=str)
 def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[TrainedPolicy, Path]:
-    family, uses_sight, uses_sound = request.param
-    policy = untrained(family, uses_sight=uses_sight, uses_sound=uses_sound)
+    family, eye, uses_sound = request.param
+    policy = untrained(family, uses_sight=eye is not None, uses_sound=uses_sound, eye=eye or "segmenter")
     policy.save(tmp_path)
     return policy, tmp_path
 
@@ -151,6 +160,11 @@ def test_observation_of_another_size_is_refused(saved: tuple[TrainedPolicy, Path
     short = dataclasses.replace(observation(), waveform=np.zeros(99, np.float32))
     with pytest.raises(ValueError, match="waveform has 99 samples"):
         policy.act(short, 0)
+
+
+def test_a_policy_that_sees_masks_needs_what_draws_them() -> None:
+    with pytest.raises(ValueError, match="needs the segmenter"):
+        TrainedPolicy(untrained(eye="segmenter").network)
 
 
 def test_folder_without_policy_names_the_stage(tmp_path: Path) -> None:

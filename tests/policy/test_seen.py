@@ -11,6 +11,7 @@ from torch.nn import functional
 from multigen_core.dataset.windows import Recording
 from multigen_core.palette import Palette
 from multigen_core.params import load
+from multigen_core.policy.drawn_masks import SEGMENTER
 from multigen_core.policy.encoders import IMAGE_ENCODERS
 from multigen_core.policy.seen import shares, shares_loss
 from multigen_core.policy.train import train
@@ -43,8 +44,8 @@ def test_the_truth_costs_least() -> None:
     assert shares_loss(truth.flip(1), masks) > 10.0 * right
 
 
-@pytest.mark.parametrize("name", IMAGE_ENCODERS)
-def test_every_eye_says_how_many_maps_it_has(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(IMAGE_ENCODERS) - {SEGMENTER}))
+def test_every_eye_that_is_shown_the_image_says_how_many_maps_it_has(name: str) -> None:
     eye = IMAGE_ENCODERS[name](features=5, image_px=64)
     features, maps = eye(torch.zeros(2, 3, 64, 64))
     assert features.shape == (2, 5)
@@ -77,7 +78,9 @@ def glasses(count: int = 24, steps: int = 20) -> list[Recording]:
 
 
 def test_an_eye_sees_where_things_are_and_the_level() -> None:
-    params = dataclasses.replace(load(PARAMS).policy, steps=100, batch=16, learning_rate=3e-3, ema=0.9, chunk=4)
+    params = dataclasses.replace(
+        load(PARAMS).policy, image_encoder="pocket", steps=100, batch=16, learning_rate=3e-3, ema=0.9, chunk=4
+    )
     policy, curve = train(glasses(), params, ablation="vision", seed=2, progress=Silent())
     fill_error = curve[curve["name"] == "validation_fill_error"]["value"].iloc[-1]
     assert fill_error < 0.1  # one that sees nothing errs by 0.2

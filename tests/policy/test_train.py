@@ -10,8 +10,9 @@ import pytest
 from multigen_core.dataset.lerobot import write_shard
 from multigen_core.dataset.windows import Recording
 from multigen_core.errors import ConfigError
-from multigen_core.experiment import Experiment
+from multigen_core.experiment import Experiment, EyeName
 from multigen_core.experiment import Policy as PolicyParams
+from multigen_core.masks.unet import PocketUNet, save_unet
 from multigen_core.params import load
 from multigen_core.policy.train import ABLATIONS, CURVE, run, train
 from multigen_core.policy.trained import load_policy
@@ -43,7 +44,14 @@ class Listener(Silent):
 def experiment() -> Experiment:
     experiment = load(PARAMS)
     tiny = dataclasses.replace(
-        experiment.policy, steps=5, batch=8, audio_window_s=0.5, chunk=4, sampling_steps=2, validation_fraction=0.3
+        experiment.policy,
+        image_encoder="pocket",
+        steps=5,
+        batch=8,
+        audio_window_s=0.5,
+        chunk=4,
+        sampling_steps=2,
+        validation_fraction=0.3,
     )
     return dataclasses.replace(experiment, policy=tiny)
 
@@ -109,14 +117,20 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 def run_stage(experiment: Experiment, shards: tuple[Path, ...], ablation: str, out: Path) -> tuple[Summary, Listener]:
     out.mkdir()
     listener = Listener()
-    inputs = Inputs(root=out, folders={"audiovisual": shards, "noise_augmented": shards}, partition=ablation)
+    segmenter = out.parent / "segmenter"
+    segmenter.mkdir(exist_ok=True)
+    save_unet(PocketUNet(2), segmenter, image_px=32)
+    folders = {"segmenter": (segmenter,), "audiovisual": shards, "noise_augmented": shards}
+    inputs = Inputs(root=out, folders=folders, partition=ablation)
     return run(experiment, inputs, out, listener), listener
 
 
+@pytest.mark.parametrize("eye", ["pocket", "segmenter"])
 @pytest.mark.parametrize("ablation", ABLATIONS)
 def test_stage_writes_a_policy_that_loads(
-    experiment: Experiment, shards: tuple[Path, ...], ablation: str, tmp_path: Path
+    experiment: Experiment, shards: tuple[Path, ...], ablation: str, eye: EyeName, tmp_path: Path
 ) -> None:
+    experiment = dataclasses.replace(experiment, policy=dataclasses.replace(experiment.policy, image_encoder=eye))
     summary, listener = run_stage(experiment, shards, ablation, tmp_path / "out")
     policy = load_policy(tmp_path / "out")
     assert policy.spec == ACTION_SPEC
@@ -130,7 +144,8 @@ def test_stage_writes_a_policy_that_loads(
         "validation_fill_error",
         "validation_flow_error_ml_s",
         "validation_air_column_error_m",
-    } | ({"validation_mask_loss"} if ABLATIONS[ablation].uses_sight else set())
+    } | ({"validation_mask_loss"} if ABLATIONS[ablation].uses_sight and eye == "pocket" else set())
+    assert (tmp_path / "out" / "segmenter").is_dir() == (ABLATIONS[ablation].uses_sight and eye == "segmenter")
     assert figures < set(summary)
     assert all(np.isfinite(float(str(summary[name]))) for name in figures)
     curve = pd.read_parquet(tmp_path / "out" / CURVE)

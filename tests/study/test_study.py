@@ -16,6 +16,7 @@ from multigen_core.evaluation.statistics import Bootstrap
 from multigen_core.evaluation.table import read_trials
 from multigen_core.evaluation.trials import Job
 from multigen_core.experiment import Experiment
+from multigen_core.masks.unet import PocketUNet, save_unet
 from multigen_core.progress import Silent
 from multigen_core.records import Trial
 from multigen_core.storage import output_folder
@@ -71,6 +72,8 @@ def study(params: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Study
     for stage in ("audiovisual", "noise_augmented"):
         with output_folder(root / f"data/{stage}/shard=000") as out:
             write_shard(out, episodes, [made_up_soundtrack(episode) for episode in episodes])
+    with output_folder(root / "models/segmenter") as out:
+        save_unet(PocketUNet(2), out, image_px=48)
     study = Study(root, params, progress=lambda name: Silent())
     study.make(phases(PROTOCOL))
     return study
