@@ -41,7 +41,7 @@ class MaskDrawer:
         return drawn
 
     def _masks_of(self, rgb: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W"]:
-        digest = hashlib.sha256(np.ascontiguousarray(rgb)).digest()
+        digest = hashlib.sha256(rgb.tobytes()).digest()
         if digest not in self._drawn:
             device = next(self.segmenter.network.parameters()).device.type
             with torch.autocast(device, torch.bfloat16, enabled=self._rounded):

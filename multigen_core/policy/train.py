@@ -145,7 +145,7 @@ def train(
         )
         drawn = _Drawn(windows, params, seed, colors=config.uses_sight and not config.sees_masks)
         trainer.fit(training, drawn, _HeldOut(unseen, params.batch, seed))
-    policy = TrainedPolicy(training.network.cpu(), drawer and drawer.segmenter)
+    policy = TrainedPolicy(training.network.cpu(), drawer.segmenter if drawer is not None else None)
     return policy, pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
 
 
