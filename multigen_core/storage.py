@@ -43,8 +43,13 @@ def write_json(path: Path, values: Any) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Writes the file in one step: a killed process leaves the old text or the new one."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Writes the file in one step, too."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.write_text(text)
+    partial.write_bytes(content)
     partial.replace(path)
 
 

@@ -81,7 +81,7 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
     if len(recordings) < 2:
         raise ConfigError("episodes.per_shard times the number of shards is 1: a policy needs at least 2 episodes")
     seed = seed_for(experiment, "policy")
-    drawer = drawer_for(experiment.policy, inputs.one("segmenter"))
+    drawer = drawer_for(experiment.policy, inputs.one("segmenter"), inputs.root)
     policy, curve = train(recordings, experiment.policy, ablation=name, seed=seed, progress=progress, drawer=drawer)
     policy.save(out)
     curve.to_parquet(out / CURVE, index=False)

@@ -13,16 +13,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from multigen_core.compute import Engine, make_engine
 from multigen_core.dataset.windows import Recording, read_recordings
 from multigen_core.errors import ConfigError, MissingInput
 from multigen_core.evaluation.protocol import plan
 from multigen_core.evaluation.table import write_trials
 from multigen_core.evaluation.trials import Job, poured, trial_row
 from multigen_core.experiment import Experiment, seed_for
-from multigen_core.experiment import Policy as PolicyParams
 from multigen_core.policy.drawn_masks import SEGMENTER, MaskDrawer, drawer_for
 from multigen_core.policy.train import ABLATIONS, CURVE, train
-from multigen_core.progress import Progress, TerminalProgress
+from multigen_core.progress import Progress, Silent, TerminalProgress
 from multigen_core.stages import code_version, output_of, stage_named
 from multigen_core.storage import MANIFEST, file_sha256, finished, output_folder, replace_text, write_json
 from multigen_core.study.units import Phase, Series, Training
@@ -48,9 +48,7 @@ class Study:
         Raises MissingInput naming the stage to run when a shard is missing.
         """
         for phase in phases:
-            for number, training in enumerate(phase.trainings, start=1):
-                if not self._kept(self.training_folder(training), self._training_recipe(training)):
-                    self._train(training, self.progress(f"{phase.name} {number}/{len(phase.trainings)}"))
+            self._train(phase)
             for number, series in enumerate(phase.series, start=1):
                 if not self.has(series):
                     self._carry_out(series, self.progress(f"{phase.name} {number}/{len(phase.series)}"))
@@ -87,9 +85,26 @@ class Study:
             for trial, task in enumerate(tasks)
         )
 
-    def _train(self, training: Training, progress: Progress) -> None:
-        progress.say(training.name)
+    def _train(self, phase: Phase) -> None:
+        """Those trainings of the phase that are missing, one per core: each is too small for two."""
+        missing = [training for training in phase.trainings if not self._trained(training)]
+        if not missing:
+            return
+        progress = self.progress(phase.name)
         started_s = time.monotonic()
+        shards = {shard for training in missing for shard in self._frames(training)}
+        todo = [(self.root, self.experiment, shard) for shard in sorted(shards)]
+        self._engine().map(_draw, todo, progress, "shards segmented")
+        try:
+            items = [(self.root, self.experiment, training) for training in missing]
+            self._engine().map(_train, items, progress, "policies trained")
+        finally:
+            made = [training for training in missing if self._trained(training)]
+            for training in made:
+                self._note_time(training.name, (time.monotonic() - started_s) / len(made))
+
+    def train(self, training: Training) -> None:
+        """One policy."""
         recordings = _recordings(self._shards(training.ablation))
         if training.episodes is not None and training.episodes > len(recordings):
             raise ConfigError(
@@ -101,14 +116,19 @@ class Study:
             self._policy_params(training),
             ablation=training.ablation,
             seed=seed_for(self.experiment, "study", "policy", training.seed),
-            progress=progress,
-            drawer=_drawer(self.experiment.policy, self._segmenter()),
+            progress=Silent(),
+            drawer=self._drawer(),
         )
         with output_folder(self.training_folder(training)) as out:
             policy.save(out)
             curve.to_parquet(out / CURVE, index=False)
             write_json(out / _RECIPE, self._training_recipe(training))
-        self._note_time(training.name, started_s)
+
+    def draw(self, shard: Path) -> None:
+        """The masks of a shard's frames, for trainings that need them."""
+        drawer = self._drawer()
+        if drawer is not None:
+            drawer.draw(read_recordings([shard]), Silent())
 
     def _carry_out(self, series: Series, progress: Progress) -> None:
         progress.say(series.name)
@@ -119,7 +139,8 @@ class Study:
         with output_folder(place) as out:
             write_trials(out, [trial_row(*pair, series.training.ablation) for pair in zip(jobs, pours, strict=True)])
             write_json(out / _RECIPE, recipe)
-        self._note_time(f"{self.experiment.evaluation.conditions}-{series.name}", started_s)
+        name = f"{self.experiment.evaluation.conditions}-{series.name}"
+        self._note_time(name, time.monotonic() - started_s)
 
     def _series_place(self, series: Series) -> tuple[Path, dict[str, Any]]:
         """Folder and recipe."""
@@ -155,6 +176,13 @@ class Study:
             self._require(shard)
         return shards
 
+    def _frames(self, training: Training) -> tuple[Path, ...]:
+        """Shards whose frames it sees. Dubbing changes the sound alone, so those of one stage show all frames."""
+        return self._shards("vision") if ABLATIONS[training.ablation].uses_sight else ()
+
+    def _drawer(self) -> MaskDrawer | None:
+        return drawer_for(self.experiment.policy, self._segmenter(), self.root)
+
     def _segmenter(self) -> Path:
         folder = self.root / output_of(stage_named(SEGMENTER), None)
         self._require(folder)
@@ -164,13 +192,20 @@ class Study:
         if not finished(folder):
             raise MissingInput(f"{folder.relative_to(self.root)} is missing: run `make study`, or that stage, first")
 
+    def _trained(self, training: Training) -> bool:
+        return self._kept(self.training_folder(training), self._training_recipe(training))
+
     def _kept(self, folder: Path, recipe: dict[str, Any]) -> bool:
         return finished(folder) and json.loads((folder / _RECIPE).read_text()) == recipe
 
-    def _note_time(self, name: str, started_s: float) -> None:
+    def _engine(self) -> Engine:
+        compute = self.experiment.compute
+        return make_engine(compute.engine, compute.workers)
+
+    def _note_time(self, name: str, wall_s: float) -> None:
         journal = self.root / STUDY / "journal"
         journal.mkdir(parents=True, exist_ok=True)
-        replace_text(journal / f"{name}.json", json.dumps({"wall_s": round(time.monotonic() - started_s, 1)}))
+        replace_text(journal / f"{name}.json", json.dumps({"wall_s": round(wall_s, 1)}))
 
     def wall_s(self) -> float:
         """Of all trainings and trials so far; the data's own time is in the stages' journal."""
@@ -184,10 +219,16 @@ def _recordings(shards: tuple[Path, ...]) -> list[Recording]:
     return read_recordings(shards)
 
 
-@lru_cache(maxsize=1)
-def _drawer(params: PolicyParams, segmenter: Path) -> MaskDrawer | None:
-    """Kept too: all ablations show the same frames."""
-    return drawer_for(params, segmenter)
+def _train(item: tuple[Path, Experiment, Training]) -> None:
+    """In a worker."""
+    root, experiment, training = item
+    Study(root, experiment).train(training)
+
+
+def _draw(item: tuple[Path, Experiment, Path]) -> None:
+    """In a worker."""
+    root, experiment, shard = item
+    Study(root, experiment).draw(shard)
 
 
 def _plain(values: Any) -> Any:
