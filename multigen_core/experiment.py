@@ -321,8 +321,6 @@ class Policy:
     samples: Count
     """Chunks drawn per decision; the one whose tilt is in the middle is carried out."""
     auxiliary_weight: NotNegative
-    mask_weight: NotNegative
-    """Of telling from the image where cup and liquid are; only eyes that are shown the image learn it."""
     validation_fraction: Fraction
 
 

@@ -1,21 +1,20 @@
 """From an observation to features: one network per sense. Those of this module are sized for two CPU cores."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
+from multigen_core.dataset.windows import AUXILIARY
 from multigen_core.policy.drawn_masks import SEGMENTER
 from multigen_core.policy.key_points import KeyPoints
 from multigen_core.policy.library_encoders import AudioSpectrogramTransformer, ResNet18, VisionTransformer
 from multigen_core.policy.mask_encoder import MaskEncoder
-from multigen_core.policy.seen import GRID, SHOWN, Seen
 from multigen_core.spectrogram import MELS
 
-__all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "ImageEncoder", "ObservationEncoder", "SoundEncoder"]
+__all__ = ["IMAGE_ENCODERS", "SOUND_ENCODERS", "Encoded", "ImageEncoder", "ObservationEncoder", "Sense", "SoundEncoder"]
 
 _GROUPS = 8
 
@@ -29,10 +28,9 @@ def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.S
 class ImageEncoder(nn.Module):
     """RGB to features that say where things are."""
 
-    channels = 48
-
     def __init__(self, *, features: int, image_px: int) -> None:
         super().__init__()
+        channels = 48
         # Small steps, for the stream is two pixels wide. The last layers, which read the level, are cheap there;
         # with 24 channels instead of 16 the first two take twice as long on a CPU.
         self.layers = nn.Sequential(
@@ -41,15 +39,15 @@ class ImageEncoder(nn.Module):
             _convolution(32, 64, kernel=3, stride=2),
             _convolution(64, 64, kernel=3, stride=1),
             _convolution(64, 64, kernel=3, stride=1),
-            nn.Conv2d(64, self.channels, 3, padding=1),
+            nn.Conv2d(64, channels, 3, padding=1),
+            KeyPoints(),
+            nn.Linear(3 * channels, features),
         )
-        self.summary = KeyPoints()
-        self.leave = nn.Linear(3 * self.channels, features)
 
-    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Seen:
-        """``rgb`` in [-1, 1]; sides of at least 32. Maps of an eighth of the side."""
-        maps: Tensor = self.layers(rgb)
-        return Seen(self.leave(self.summary(maps)), maps)
+    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B features"]:
+        """``rgb`` in [-1, 1]; sides of at least 32."""
+        out: Tensor = self.layers(rgb)
+        return out
 
 
 class SoundEncoder(nn.Module):
@@ -70,30 +68,57 @@ class SoundEncoder(nn.Module):
         return out
 
 
-IMAGE_ENCODERS: Mapping[str, Callable[..., Any]] = {
+IMAGE_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {
     SEGMENTER: MaskEncoder,
     "pocket": ImageEncoder,
     "resnet18": ResNet18,
     "vit": VisionTransformer,
 }
-"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``, turns RGB (the first one: masks) into
-:class:`~.seen.Seen` and says in ``channels`` how many maps that has."""
+"""``policy.image_encoder`` -> what is made of ``features`` and ``image_px``; the first reads masks, the others RGB."""
 SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder, "ast": AudioSpectrogramTransformer}
 """``policy.sound_encoder`` -> what is made of ``features`` and ``frames``."""
+
+
+class Sense(nn.Module):
+    """An eye or an ear, and what it tells of the liquid by itself.
+
+    In demonstrations joints and goal betray how full the cup is, for the expert knew it: a policy that may lean on them
+    learns to see and hear little. What a sense tells without them is compared with the truth, too, and stands beside
+    the goal in the features.
+    """
+
+    def __init__(self, encoder: nn.Module, *, features: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tell = nn.Sequential(nn.ReLU(), nn.Linear(features, len(AUXILIARY)))
+        self.compare = nn.Linear(len(AUXILIARY) + 1, features)
+
+    def forward(
+        self, perceived: Tensor, goal: Float[Tensor, "B 1"]
+    ) -> tuple[Float[Tensor, "B 2*features"], Float[Tensor, "B 3"]]:
+        """Features, and what is told, normalised as ``Normaliser.auxiliary``."""
+        features = self.encoder(perceived)
+        told = self.tell(features)
+        return torch.cat([features, self.compare(torch.cat([told, goal], dim=1))], dim=1), told
+
+
+class Encoded(NamedTuple):
+    """What is made of a batch of observations."""
+
+    features: Float[Tensor, "B features"]
+    told: Mapping[str, Float[Tensor, "B 3"]]
+    """By each sense that there is, ``sight`` and ``sound``."""
 
 
 class ObservationEncoder(nn.Module):
     """All senses together: an eye and an ear, or None for a policy without, and the body's joints and goal."""
 
-    def __init__(self, *, image: Any | None, sound: nn.Module | None, features: int) -> None:
+    def __init__(self, *, image: nn.Module | None, sound: nn.Module | None, features: int) -> None:
         super().__init__()
-        self.image = image
-        tells = image is not None and image.channels > 0
-        self.where = nn.Conv2d(image.channels, len(SHOWN), 1) if image is not None and tells else None
-        self.level = nn.Linear(len(SHOWN) * GRID**2, features) if tells else None
+        self.image = Sense(image, features=features) if image is not None else None
+        self.sound = Sense(sound, features=features) if sound is not None else None
         self.body = nn.Linear(15, features)
-        self.sound = sound
-        parts = 1 + (image is not None) + tells + (sound is not None)
+        parts = 1 + 2 * (image is not None) + 2 * (sound is not None)
         self.fuse = nn.Sequential(nn.ReLU(), nn.Linear(parts * features, features), nn.ReLU())
 
     def forward(
@@ -103,19 +128,11 @@ class ObservationEncoder(nn.Module):
         joints: Float[Tensor, "B 7"],
         joint_speeds: Float[Tensor, "B 7"],
         goal: Float[Tensor, "B 1"],
-    ) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
-        """Features, and of an eye that tells where it sees cup and liquid the logits of that. Everything normalised.
-
-        ``picture`` is what the eye reads: RGB (B, 3, H, W), or masks (B, H, W).
-        """
-        parts = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))]
-        told = None
-        if self.image is not None:
-            seen = self.image(picture)
-            parts.append(seen.features)
-            if self.where is not None and self.level is not None:
-                told = functional.adaptive_avg_pool2d(self.where(seen.maps).float(), GRID)
-                parts.append(self.level(told.sigmoid().flatten(1)))
-        if self.sound is not None:
-            parts.append(self.sound(log_mel))
-        return self.fuse(torch.cat(parts, dim=1)), told
+    ) -> Encoded:
+        """Everything normalised. ``picture`` is what the eye reads: RGB (B, 3, H, W), or masks (B, H, W)."""
+        parts, told = [self.body(torch.cat([joints, joint_speeds, goal], dim=1))], {}
+        for name, sense, perceived in (("sight", self.image, picture), ("sound", self.sound, log_mel)):
+            if sense is not None:
+                features, told[name] = sense(perceived, goal)
+                parts.append(features)
+        return Encoded(self.fuse(torch.cat(parts, dim=1)), told)

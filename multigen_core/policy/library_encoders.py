@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from multigen_core.errors import MissingExtra
 from multigen_core.policy.key_points import KeyPoints
-from multigen_core.policy.seen import Seen
 from multigen_core.spectrogram import MELS
 
 __all__ = ["AudioSpectrogramTransformer", "ResNet18", "VisionTransformer"]
@@ -39,7 +38,6 @@ class ResNet18(nn.Module):
         super().__init__()
         library = _transformers()
         widths = [64, 128, 256, 512]
-        self.channels = widths[-1]
         config = library.ResNetConfig(
             embedding_size=widths[0], hidden_sizes=widths, depths=[2, 2, 2, 2], layer_type="basic"
         )
@@ -47,10 +45,10 @@ class ResNet18(nn.Module):
         self.summary = KeyPoints()
         self.leave = nn.Linear(3 * widths[-1], features)
 
-    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Seen:
-        """``rgb`` in [-1, 1]. Maps of a 32nd of the side."""
-        maps = self.network(rgb).last_hidden_state
-        return Seen(self.leave(self.summary(maps)), maps)
+    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B features"]:
+        """``rgb`` in [-1, 1]."""
+        out: Tensor = self.leave(self.summary(self.network(rgb).last_hidden_state))
+        return out
 
 
 class VisionTransformer(nn.Module):
@@ -67,15 +65,13 @@ class VisionTransformer(nn.Module):
             num_attention_heads=3,
             intermediate_size=768,
         )
-        self.channels = config.hidden_size
         self.network = library.ViTModel(config, add_pooling_layer=False)
         self.leave = nn.Linear(config.hidden_size, features)
 
-    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Seen:
-        """``rgb`` in [-1, 1]. Maps of one cell per patch."""
-        tokens = self.network(rgb).last_hidden_state
-        cells = (rgb.shape[2] // _PATCH_PX, rgb.shape[3] // _PATCH_PX)
-        return Seen(self.leave(tokens[:, 0]), tokens[:, 1:].transpose(1, 2).unflatten(2, cells))
+    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B features"]:
+        """``rgb`` in [-1, 1]."""
+        out: Tensor = self.leave(self.network(rgb).last_hidden_state[:, 0])
+        return out
 
 
 class AudioSpectrogramTransformer(nn.Module):

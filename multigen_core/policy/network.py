@@ -1,7 +1,7 @@
 """What is trained: senses fused into features, a head that turns them into a chunk of actions, and an auxiliary one.
 
-The auxiliary head tells fill fraction, flow and air column from the same features, and the eye where cup and liquid
-are: only training compares both with the truth, and they are what makes the features follow the liquid.
+The auxiliary head tells fill fraction, flow and air column from the same features, and every sense does by itself: only
+training compares them with the truth, and they are what makes the features follow the liquid.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,8 @@ from multigen_core.dataset.windows import AUXILIARY, WindowBatch
 from multigen_core.policy.cloning import CloningHead
 from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.diffusion import DiffusionHead
-from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, ObservationEncoder
+from multigen_core.policy.encoders import IMAGE_ENCODERS, SOUND_ENCODERS, Encoded, ObservationEncoder
 from multigen_core.policy.normaliser import Normaliser
-from multigen_core.policy.seen import shares_loss
 
 __all__ = ["FAMILIES", "Head", "Losses", "PolicyNetwork"]
 
@@ -57,9 +56,7 @@ class Losses:
     actions: Float[Tensor, ""]
     """In normalised units."""
     auxiliary: Float[Tensor, ""]
-    """In normalised units."""
-    masks: Float[Tensor, ""]
-    """Of what the eye sees where [nat per cell]; zero for one that is not asked."""
+    """In normalised units: of what all features tell, and of what every sense tells by itself."""
 
 
 class PolicyNetwork(nn.Module):
@@ -79,9 +76,9 @@ class PolicyNetwork(nn.Module):
         self.head: Any = FAMILIES[config.family](config)
         self.auxiliary = nn.Linear(config.features, len(AUXILIARY))
 
-    def encode(self, batch: WindowBatch) -> tuple[Float[Tensor, "B features"], Float[Tensor, "B 2 grid grid"] | None]:
-        """Features of the observations of a batch; where it sees cup and liquid (logits), if it tells."""
-        out: tuple[Tensor, Tensor | None] = self.encoder(
+    def encode(self, batch: WindowBatch) -> Encoded:
+        """The observations of a batch."""
+        out: Encoded = self.encoder(
             batch.masks if self.config.sees_masks else _normalised(batch.rgb),
             self.normaliser.log_mel.normalise(batch.log_mel[..., None])[..., 0],
             self.normaliser.joints.normalise(batch.joints_rad),
@@ -91,17 +88,17 @@ class PolicyNetwork(nn.Module):
         return out
 
     def losses(self, batch: WindowBatch, *, draws: int = 1, generator: torch.Generator | None = None) -> Losses:
-        """Of the chunk, as the head counts it, of the auxiliary head (mean squared error), of what the eye sees where.
+        """Of the chunk, as the head counts it, and of what is told (mean squared errors, added up).
 
         Without ``generator`` chance is torch's default one.
         """
-        features, told_where = self.encode(batch)
+        features, told = self.encode(batch)
         clean = self.normaliser.actions.normalise(batch.actions)
-        told = self.auxiliary(features)
+        truth = self.normaliser.auxiliary.normalise(batch.auxiliary)
+        errors = [functional.mse_loss(one, truth) for one in (self.auxiliary(features), *told.values())]
         return Losses(
             actions=self.head.loss(clean, features, draws=draws, generator=generator),
-            auxiliary=functional.mse_loss(told, self.normaliser.auxiliary.normalise(batch.auxiliary)),
-            masks=features.new_zeros(()) if told_where is None else shares_loss(told_where, batch.masks),
+            auxiliary=torch.stack(errors).sum(),
         )
 
     def decide(

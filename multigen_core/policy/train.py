@@ -143,7 +143,7 @@ def train(
             num_sanity_val_steps=0,
             deterministic="warn",
         )
-        drawn = _Drawn(windows, params, seed, colors=config.uses_sight and not config.sees_masks)
+        drawn = _Drawn(windows, params, seed, config)
         trainer.fit(training, drawn, _HeldOut(unseen, params.batch, seed))
     policy = TrainedPolicy(training.network.cpu(), drawer.segmenter if drawer is not None else None)
     return policy, pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
@@ -159,8 +159,7 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         losses = self.network.losses(batch, draws=_DRAWS)
-        told = self._params.auxiliary_weight * losses.auxiliary + self._params.mask_weight * losses.masks
-        return losses.actions + told
+        return losses.actions + self._params.auxiliary_weight * losses.auxiliary
 
     def validation_step(self, batch: WindowBatch, batch_idx: int) -> None:
         """Figures on held-out episodes, at noise that is the same in every validation."""
@@ -180,8 +179,10 @@ class Training(lightning.LightningModule):
             "validation_flow_error_ml_s": auxiliary[1],
             "validation_air_column_error_m": auxiliary[2],
         }
-        if config.uses_sight and not config.sees_masks:
-            figures["validation_mask_loss"] = losses.masks
+        scales = network.normaliser.auxiliary
+        for sense, alone in network.encode(batch).told.items():
+            missed = scales.restore(alone)[:, 0] - batch.auxiliary[:, 0]
+            figures[f"validation_fill_error_by_{sense}"] = missed.abs().mean()
         self.log_dict(figures, batch_size=len(noise))
 
     def configure_optimizers(self) -> Any:
@@ -195,15 +196,16 @@ class Training(lightning.LightningModule):
 class _Drawn:
     """Augmented training batches, one per step, the same for the same seed."""
 
-    def __init__(self, windows: Windows, params: PolicyParams, seed: int, *, colors: bool) -> None:
-        self._windows, self._params, self._seed, self._colors = windows, params, seed, colors
+    def __init__(self, windows: Windows, params: PolicyParams, seed: int, config: PolicyConfig) -> None:
+        self._windows, self._params, self._seed = windows, params, seed
+        self._images, self._sound = config.uses_sight and not config.sees_masks, config.uses_sound
 
     def __iter__(self) -> Iterator[WindowBatch]:
         rng = np.random.default_rng(self._seed)
         for step in range(self._params.steps):
             batch = self._windows.random_batch(self._params.batch, rng)
-            # Of its own in every step: what an eye needs changed does not change what an ear hears later.
-            yield augmented(batch, np.random.default_rng((self._seed, step)), colors=self._colors)
+            chance = np.random.default_rng((self._seed, step))
+            yield augmented(batch, chance, images=self._images, sound=self._sound)
 
 
 class _HeldOut:

@@ -144,7 +144,9 @@ def test_stage_writes_a_policy_that_loads(
         "validation_fill_error",
         "validation_flow_error_ml_s",
         "validation_air_column_error_m",
-    } | ({"validation_mask_loss"} if ABLATIONS[ablation].uses_sight and eye == "pocket" else set())
+    }
+    figures |= {"validation_fill_error_by_sight"} if ABLATIONS[ablation].uses_sight else set()
+    figures |= {"validation_fill_error_by_sound"} if ABLATIONS[ablation].uses_sound else set()
     assert (tmp_path / "out" / "segmenter").is_dir() == (ABLATIONS[ablation].uses_sight and eye == "segmenter")
     assert figures < set(summary)
     assert all(np.isfinite(float(str(summary[name]))) for name in figures)
