@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from multigen_core.experiment import Experiment
+from multigen_core.masks.unet import PocketUNet, UNetProvider
 from multigen_core.policy.config import PolicyConfig
 from multigen_core.policy.network import PolicyNetwork
 from multigen_core.policy.normaliser import Affine, Normaliser
@@ -61,8 +62,10 @@ def _latency_ms(experiment: Experiment, *, uses_sound: bool) -> list[float]:
         diffusion_steps=params.diffusion_steps,
         sampling_steps=params.sampling_steps,
         samples=params.samples,
+        image_encoder=params.image_encoder,
     )
-    policy = TrainedPolicy(PolicyNetwork(config, _unit_scales()))
+    segmenter = UNetProvider(PocketUNet(experiment.segmenter.width), image_px=experiment.segmenter.image_px)
+    policy = TrainedPolicy(PolicyNetwork(config, _unit_scales()), segmenter)
     rng = np.random.default_rng(experiment.seed)
     observation = Observation(
         rgb=rng.integers(0, 255, (size, size, 3)).astype(np.uint8),

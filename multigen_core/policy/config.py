@@ -26,7 +26,7 @@ class PolicyConfig:
     sampling_steps: int
     samples: int = 1
     """Chunks drawn per decision, of which the middle one is carried out."""
-    image_encoder: str = "segmenter"
+    image_encoder: str = "pocket"
     sound_encoder: str = "pocket"
     features: int = 96
     width: int = 32
