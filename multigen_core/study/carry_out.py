@@ -7,7 +7,7 @@ taken; the others are made anew. Stopped at any moment, the study goes on where 
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,8 +47,9 @@ class Study:
 
         Raises MissingInput naming the stage to run when a shard is missing.
         """
+        self._draw(self._missing(phase.trainings for phase in phases))
         for phase in phases:
-            self._train(phase)
+            self._train(self._missing([phase.trainings]), self.progress(phase.name))
             for number, series in enumerate(phase.series, start=1):
                 if not self.has(series):
                     self._carry_out(series, self.progress(f"{phase.name} {number}/{len(phase.series)}"))
@@ -85,21 +86,26 @@ class Study:
             for trial, task in enumerate(tasks)
         )
 
-    def _train(self, phase: Phase) -> None:
-        """Those trainings of the phase that are missing, one per core: each is too small for two."""
-        missing = [training for training in phase.trainings if not self._trained(training)]
-        if not missing:
-            return
-        progress = self.progress(phase.name)
+    def _missing(self, trainings: Iterable[Sequence[Training]]) -> list[Training]:
+        return [training for some in trainings for training in some if not self._trained(training)]
+
+    def _draw(self, trainings: Sequence[Training]) -> None:
+        """The masks that the trainings need, before several of them draw the same ones."""
+        shards = {shard for training in trainings for shard in self._frames(training)}
+        if shards and self._drawer() is not None:
+            started_s = time.monotonic()
+            items = [(self.root, self.experiment, shard) for shard in sorted(shards)]
+            self._engine().map(_draw, items, self.progress("masks"), "shards segmented")
+            self._note_time("masks", time.monotonic() - started_s)
+
+    def _train(self, trainings: Sequence[Training], progress: Progress) -> None:
+        """One per core: each is too small for two."""
         started_s = time.monotonic()
-        shards = {shard for training in missing for shard in self._frames(training)}
-        todo = [(self.root, self.experiment, shard) for shard in sorted(shards)]
-        self._engine().map(_draw, todo, progress, "shards segmented")
         try:
-            items = [(self.root, self.experiment, training) for training in missing]
+            items = [(self.root, self.experiment, training) for training in trainings]
             self._engine().map(_train, items, progress, "policies trained")
         finally:
-            made = [training for training in missing if self._trained(training)]
+            made = [training for training in trainings if self._trained(training)]
             for training in made:
                 self._note_time(training.name, (time.monotonic() - started_s) / len(made))
 
