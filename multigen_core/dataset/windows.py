@@ -35,7 +35,7 @@ class WindowBatch(NamedTuple):
 
     rgb: UInt8[Tensor, "B H W 3"]
     masks: UInt8[Tensor, "B H W"]
-    """What is seen in the image where, as palette indices: only training knows."""
+    """What is seen in the image where, as palette indices: the simulator's, or those that a segmenter drew."""
     log_mel: Float32[Tensor, "B mels frames"]
     joints_rad: Float32[Tensor, "B 7"]
     joint_speeds_rad_s: Float32[Tensor, "B 7"]
@@ -54,7 +54,7 @@ class Recording:
     rate_hz: float
     rgb: UInt8[np.ndarray, "T H W 3"]
     masks: UInt8[np.ndarray, "T H W"]
-    """Plain masks, palette indices."""
+    """Palette indices: the simulator's plain masks, or those that a segmenter drew."""
     waveform: Float32[np.ndarray, " S"]
     joints_rad: Float32[np.ndarray, "T 7"]
     actions: Float32[np.ndarray, "T 3"]

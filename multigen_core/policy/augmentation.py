@@ -79,7 +79,7 @@ def jittered_sound(
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))  # half a million draws: Torch's are faster
     flutter = NOISE_FLUTTER * torch.randn(log_mel.shape, generator=generator)
     noise = (level + slope + flutter).clamp_(min=_LOWEST)
-    # Above the smallest float by far, so that no logaddexp is needed, which takes twice as long.
+    # Above the smallest float by far, so that no logaddexp is needed.
     power = (_TWO_NATS * (log_mel + (gain + tilt))).exp_().add_((_TWO_NATS * noise).exp_())
     heard = power.log_().div_(_TWO_NATS)
     bands = _stripe(rng, count, mels, MASKED_BANDS)[:, :, None]

@@ -1,7 +1,7 @@
 """An eye that is shown masks instead of the picture: outlines have no colour, so no new cup or room is strange."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -9,7 +9,7 @@ from multigen_core.palette import Palette
 
 __all__ = ["MaskEncoder"]
 
-SHOWN = (Palette.POURER, Palette.RECEIVER, Palette.LIQUID)
+_SHOWN = (Palette.POURER, Palette.RECEIVER, Palette.LIQUID)
 _PICTURE = 12
 """Cells along each side of the whole picture: where everything is."""
 _CUP = 16
@@ -24,12 +24,12 @@ class MaskEncoder(nn.Module):
 
     def __init__(self, *, features: int, image_px: int) -> None:
         super().__init__()
-        self.leave = nn.Linear(len(SHOWN) * (_PICTURE**2 + _CUP**2) + 4, features)
+        self.leave = nn.Linear(len(_SHOWN) * (_PICTURE**2 + _CUP**2) + 4, features)
 
-    def forward(self, masks: Float[Tensor, "B H W"]) -> Float[Tensor, "B features"]:
+    def forward(self, masks: UInt8[Tensor, "B H W"]) -> Float[Tensor, "B features"]:
         """``masks`` are palette indices."""
-        each = torch.stack([masks == index for index in SHOWN], dim=1).float()  # (B, 3, H, W)
-        receiver = each[:, SHOWN.index(Palette.RECEIVER)]
+        each = torch.stack([masks == index for index in _SHOWN], dim=1).float()  # (B, 3, H, W)
+        receiver = each[:, _SHOWN.index(Palette.RECEIVER)]
         left, right = _extent(receiver.sum(dim=1))
         top, bottom = _extent(receiver.sum(dim=2))
         cup = functional.grid_sample(each, _cells(left, right, top, bottom), align_corners=False)

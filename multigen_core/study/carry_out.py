@@ -99,7 +99,7 @@ class Study:
             self._note_time("masks", time.monotonic() - started_s)
 
     def _train(self, trainings: Sequence[Training], progress: Progress) -> None:
-        """One per core: each is too small for two."""
+        """One per core."""
         started_s = time.monotonic()
         try:
             items = [(self.root, self.experiment, training) for training in trainings]
