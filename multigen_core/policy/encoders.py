@@ -82,8 +82,8 @@ SOUND_ENCODERS: Mapping[str, Callable[..., nn.Module]] = {"pocket": SoundEncoder
 class Sense(nn.Module):
     """An eye or an ear, and what it tells of the liquid by itself.
 
-    In demonstrations joints and goal say much of how full the cup is, for the expert knew it. What a sense tells without
-    them is compared with the truth, too, and stands beside the goal in the features.
+    In demonstrations joints and goal say much of how full the cup is, for the expert knew it. What a sense tells
+    without them is compared with the truth, too, and stands beside the goal in the features.
     """
 
     def __init__(self, encoder: nn.Module, *, features: int) -> None:
