@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["masks"], "stage 'masks' needs the output of 'clips': run `python -m multigen_core clips` first"),
         (
             ["policy", "--partition", "vision"],
-            "run `python -m multigen_core audiovisual --partition 000` first",
+            "stage 'policy' needs the output of 'segmenter': run `python -m multigen_core segmenter` first",
         ),
         (["clips", "--params", "none.yaml"], "none.yaml does not exist"),
         (["params", "--set", "a.b=1"], "cannot set 'a.b=1'"),

@@ -1,11 +1,13 @@
 """Simulator frames whose masks come for free: the training set of the pocket U-Net."""
 
-from dataclasses import dataclass
+import colorsys
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
+from multigen_core.containers import Container
 from multigen_core.simulation.randomisation import REFERENCE_RANGES, TRAINING_RANGES, Ranges, draw_setup
 from multigen_core.simulation.tabletop import TabletopPour
 
@@ -14,6 +16,9 @@ __all__ = ["LabelledFrames", "SceneItem", "render_scene"]
 _RANGES: dict[str, Ranges] = {"reference": REFERENCE_RANGES, "training": TRAINING_RANGES}
 _POURING = 0.75
 """Share of the frames in which liquid flows."""
+_PAINTED = 0.5
+"""Share of the opaque vessels that get any paint at all: of a few colours, the network would learn that whatever is as
+dark as cola is cola, the empty black cup too."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ def render_scene(item: SceneItem) -> LabelledFrames:
     """
     generator = np.random.default_rng(item.seed)
     setup = draw_setup(item.seed, _RANGES[item.ranges])
+    setup = replace(
+        setup, receiver=_painted(setup.receiver, generator), pitcher=_painted(setup.pitcher, generator)
+    )
     images, masks = [], []
     with TabletopPour(setup, item.image_px) as scene:
         for _ in range(item.frames):
@@ -53,3 +61,11 @@ def render_scene(item: SceneItem) -> LabelledFrames:
             images.append(frame.rgb)
             masks.append(frame.plain if setup.receiver.opaque else frame.amodal)
     return LabelledFrames(np.stack(images), np.stack(masks))
+
+
+def _painted(vessel: Container, generator: np.random.Generator) -> Container:
+    """The vessel in another colour, from black to white and from grey to garish; a clear one stays as it is."""
+    if not vessel.opaque or generator.random() >= _PAINTED:
+        return vessel
+    hue, saturation, value = generator.uniform(0.0, 1.0), generator.uniform(0.0, 0.9), generator.uniform(0.03, 0.95)
+    return replace(vessel, color=colorsys.hsv_to_rgb(hue, saturation, value))
