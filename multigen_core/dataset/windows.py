@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
-from multigen_core.dataset.features import FRONT, PLAIN
+from multigen_core.dataset.features import FRONT
 from multigen_core.dataset.lerobot import Shard
 from multigen_core.dataset.sound_window import EDGE_FRAMES, kept_frames, long_log_mel
 from multigen_core.errors import MissingInput
@@ -35,7 +35,7 @@ class WindowBatch(NamedTuple):
 
     rgb: UInt8[Tensor, "B H W 3"]
     masks: UInt8[Tensor, "B H W"]
-    """What is seen in the image where, as palette indices: the simulator's, or those that a segmenter drew."""
+    """What a segmenter drew on the image, as palette indices; of no size for an eye that is shown none."""
     log_mel: Float32[Tensor, "B mels frames"]
     joints_rad: Float32[Tensor, "B 7"]
     joint_speeds_rad_s: Float32[Tensor, "B 7"]
@@ -54,7 +54,7 @@ class Recording:
     rate_hz: float
     rgb: UInt8[np.ndarray, "T H W 3"]
     masks: UInt8[np.ndarray, "T H W"]
-    """Palette indices: the simulator's plain masks, or those that a segmenter drew."""
+    """What a segmenter drew, as palette indices; (T, 0, 0) where none did."""
     waveform: Float32[np.ndarray, " S"]
     joints_rad: Float32[np.ndarray, "T 7"]
     actions: Float32[np.ndarray, "T 3"]
@@ -64,7 +64,7 @@ class Recording:
 
 
 def read_recordings(folders: Sequence[Path]) -> list[Recording]:
-    """Every episode of the shards, in order. Raises MissingInput when a shard is silent."""
+    """Every episode of the shards, in order, without masks. Raises MissingInput when a shard is silent."""
     recordings = []
     for folder in folders:
         shard = Shard(folder)
@@ -74,11 +74,12 @@ def read_recordings(folders: Sequence[Path]) -> list[Recording]:
             columns, receiver = shard.columns(k), shard.receiver(k)
             fill = columns["poured_ml"] / receiver.capacity_ml
             air_m = receiver.height_m - columns["level_m"]
+            rgb = shard.pixels(k, FRONT)
             recordings.append(
                 Recording(
                     rate_hz=shard.rate_hz,
-                    rgb=shard.pixels(k, FRONT),
-                    masks=shard.pixels(k, PLAIN),
+                    rgb=rgb,
+                    masks=np.empty((len(rgb), 0, 0), np.uint8),
                     waveform=shard.soundtrack(k).waveform,
                     joints_rad=columns["observation.state"],
                     actions=columns["action"],

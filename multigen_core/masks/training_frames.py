@@ -11,7 +11,7 @@ from multigen_core.containers import Container
 from multigen_core.simulation.randomisation import REFERENCE_RANGES, TRAINING_RANGES, Ranges, draw_setup
 from multigen_core.simulation.tabletop import TabletopPour
 
-__all__ = ["LabelledFrames", "SceneItem", "render_scene"]
+__all__ = ["LabelledFrames", "SceneItem", "any_paint", "render_scene"]
 
 _RANGES: dict[str, Ranges] = {"reference": REFERENCE_RANGES, "training": TRAINING_RANGES}
 _POURING = 0.75
@@ -46,9 +46,8 @@ def render_scene(item: SceneItem) -> LabelledFrames:
     """
     generator = np.random.default_rng(item.seed)
     setup = draw_setup(item.seed, _RANGES[item.ranges])
-    setup = replace(
-        setup, receiver=_painted(setup.receiver, generator), pitcher=_painted(setup.pitcher, generator)
-    )
+    receiver, pitcher = (any_paint(vessel, generator) for vessel in (setup.receiver, setup.pitcher))
+    setup = replace(setup, receiver=receiver, pitcher=pitcher)
     images, masks = [], []
     with TabletopPour(setup, item.image_px) as scene:
         for _ in range(item.frames):
@@ -63,8 +62,8 @@ def render_scene(item: SceneItem) -> LabelledFrames:
     return LabelledFrames(np.stack(images), np.stack(masks))
 
 
-def _painted(vessel: Container, generator: np.random.Generator) -> Container:
-    """The vessel in another colour, from black to white and from grey to garish; a clear one stays as it is."""
+def any_paint(vessel: Container, generator: np.random.Generator) -> Container:
+    """Every other opaque vessel in a colour of any hue, from black to white and from grey to garish; the rest as is."""
     if not vessel.opaque or generator.random() >= _PAINTED:
         return vessel
     hue, saturation, value = generator.uniform(0.0, 1.0), generator.uniform(0.0, 0.9), generator.uniform(0.03, 0.95)

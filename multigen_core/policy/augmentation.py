@@ -46,8 +46,9 @@ def augmented(batch: WindowBatch, rng: np.random.Generator, *, images: bool = Tr
     Without ``images`` or ``sound`` those are left alone, for policies without; the others change alike.
     """
     moving, painting, sounding = rng.spawn(3)
-    corners = _corners(moving, batch.masks)
-    batch = batch._replace(masks=_moved(batch.masks, corners))
+    corners = _corners(moving, batch.rgb)
+    if batch.masks.numel():
+        batch = batch._replace(masks=_moved(batch.masks, corners))
     if images:
         batch = batch._replace(rgb=recolored(_moved(batch.rgb, corners), painting))
     return batch._replace(log_mel=jittered_sound(batch.log_mel, sounding)) if sound else batch

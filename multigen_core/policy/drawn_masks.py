@@ -39,7 +39,7 @@ class MaskDrawer:
         self._origin = _digest(segmenter, self._rounded)
 
     def draw(self, recordings: Sequence[Recording], progress: Progress) -> list[Recording]:
-        """The recordings with drawn masks in place of the simulator's."""
+        """The recordings, with masks."""
         drawn = []
         for number, recording in enumerate(recordings, start=1):
             drawn.append(dataclasses.replace(recording, masks=self._masks_of(recording.rgb)))

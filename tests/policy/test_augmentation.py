@@ -70,3 +70,9 @@ def test_what_nobody_perceives_is_left_alone_and_changes_nothing_else() -> None:
     assert torch.equal(unseen.rgb, batch.rgb) and torch.equal(unheard.log_mel, batch.log_mel)
     assert torch.equal(unheard.rgb, both.rgb) and torch.equal(unseen.log_mel, both.log_mel)
     assert torch.equal(unseen.masks, both.masks) and torch.equal(unheard.masks, both.masks)
+
+
+def test_pictures_move_alike_whether_masks_were_drawn_or_not() -> None:
+    batch = squares()
+    undrawn = augmented(batch._replace(masks=torch.empty(16, 0, 0, dtype=torch.uint8)), np.random.default_rng(6))
+    assert torch.equal(undrawn.rgb, augmented(batch, np.random.default_rng(6)).rgb) and not undrawn.masks.numel()
