@@ -248,11 +248,15 @@ def test_more_liquid_is_seen_inside_the_receiver_after_the_pour(episode: Episode
 
 
 def test_a_pour_that_ends_above_the_brim_is_drawn_again(setup: PourSetup) -> None:
-    to_the_brim = replace(setup, goal_fraction=1.0)
-    only = first_within_brim([to_the_brim], COARSE, episode_id="000-007")
-    assert only.goal_fraction == 1.0 and only.poured_ml.max() > setup.receiver.capacity_ml
-    episode = first_within_brim([to_the_brim, setup, to_the_brim], COARSE, episode_id="000-007")
-    assert episode.goal_fraction == setup.goal_fraction and episode.episode_id == "000-007"
+    # Which pours to the brim end above it depends on how the processor rounds; that one of a dozen does, does not.
+    to_the_brim = replace(TRAINING_RANGES, goal_fraction=(1.0, 1.0))
+    brimful = (draw_setup(seed, to_the_brim) for seed in range(12))
+    slipped = next(one for one in brimful if roll_out(one, COARSE).poured_ml.max() > one.receiver.capacity_ml)
+    only = first_within_brim([slipped], COARSE, episode_id="000-007")
+    assert only.goal_fraction == 1.0 and only.poured_ml.max() > slipped.receiver.capacity_ml
+    within = replace(setup, goal_fraction=0.7)
+    episode = first_within_brim([slipped, within, slipped], COARSE, episode_id="000-007")
+    assert episode.goal_fraction == 0.7 and episode.episode_id == "000-007"
 
 
 def test_the_same_setup_gives_the_same_episode(setup: PourSetup) -> None:
