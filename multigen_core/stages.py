@@ -94,7 +94,7 @@ STAGES: tuple[Stage, ...] = (
         "data/masks",
         inputs=("clips", "segmenter"),
         params=("masks", "clips"),
-        code=("masks", "media.py", "palette.py", "trainer.py"),
+        code=("masks", "containers.py", "media.py", "palette.py", "trainer.py"),
     ),
     Stage(
         "audio_model",
