@@ -64,9 +64,7 @@ def _latency_ms(experiment: Experiment, *, uses_sound: bool) -> list[float]:
         samples=params.samples,
         image_encoder=params.image_encoder,
     )
-    # Channels last, as `load_unet` lays it out.
-    drawing: PocketUNet = PocketUNet(experiment.segmenter.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    segmenter = UNetProvider(drawing, image_px=experiment.segmenter.image_px)
+    segmenter = UNetProvider(PocketUNet(experiment.segmenter.width), image_px=experiment.segmenter.image_px)
     policy = TrainedPolicy(PolicyNetwork(config, _unit_scales()), segmenter)
     rng = np.random.default_rng(experiment.seed)
     observation = Observation(

@@ -63,7 +63,7 @@ def render_scene(item: SceneItem) -> LabelledFrames:
 
 
 def any_paint(vessel: Container, generator: np.random.Generator) -> Container:
-    """Every other opaque vessel in a colour of any hue, from black to white and from grey to garish; the rest as is."""
+    """Half of the opaque vessels in any colour, from black to white and from grey to garish; the others as they are."""
     if not vessel.opaque or generator.random() >= _PAINTED:
         return vessel
     hue, saturation, value = generator.uniform(0.0, 1.0), generator.uniform(0.0, 0.9), generator.uniform(0.03, 0.95)
