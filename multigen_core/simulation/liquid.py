@@ -139,22 +139,31 @@ class ParticleLiquid:
 
     def advance(self, pitcher_poses_after: Float[np.ndarray, "*pours 4 4"], seconds: float) -> None:
         """Moves the pitchers to new poses in ``seconds``, at constant velocity, and the liquid with them."""
+        self.follow(np.asarray(pitcher_poses_after, float)[None], seconds)
+
+    def follow(self, way: Float[np.ndarray, "legs *pours 4 4"], seconds: float) -> None:
+        """Moves the pitchers from pose to pose, each leg in ``seconds`` at constant velocity, and the liquid along."""
         pours, substeps = len(self._pours), max(round(seconds / self._timestep_s), 1)
-        before, after = self._poses, np.asarray(pitcher_poses_after, float).reshape(-1, 4, 4)
-        first = Rotation.from_matrix(before[:, :3, :3])
-        turns = (Rotation.from_matrix(after[:, :3, :3]) * first.inv()).as_rotvec()
-        shifts = after[:, :3, 3] - before[:, :3, 3]
-        shares = np.arange(1, substeps + 1)[:, None, None] / substeps
+        after = np.asarray(way, float).reshape(-1, pours, 4, 4)  # (legs, pours, 4, 4)
+        before = np.concatenate([self._poses[None], after[:-1]])
+        first = Rotation.from_matrix(before[..., :3, :3].reshape(-1, 3, 3))
+        turns = (Rotation.from_matrix(after[..., :3, :3].reshape(-1, 3, 3)) * first.inv()).as_rotvec()
+        turns = turns.reshape(-1, 1, pours, 3)
+        shifts = (after - before)[:, None, :, :3, 3]  # (legs, 1, pours, 3)
+        shares = np.arange(1, substeps + 1)[None, :, None, None] / substeps
         turned = Rotation.from_rotvec((shares * turns).reshape(-1, 3))
-        quaternions = (turned * Rotation.from_quat(np.tile(first.as_quat(), (substeps, 1)))).as_quat()  # xyzw
-        places = (before[:, :3, 3] + shares * shifts).reshape(-1, 3)
-        way = self._array(np.hstack([places, quaternions]), wp.transform)
-        spins = self._array(np.hstack([shifts, turns]) / (substeps * self._timestep_s), wp.spatial_vector)
-        wp.copy(self._bodies.spin, spins, count=pours)
-        for substep in range(substeps):
-            wp.copy(self._bodies.pose, way, src_offset=substep * pours, count=pours)
-            self._substep()
-        self._poses = after
+        origins = np.repeat(first.as_quat().reshape(-1, 1, pours, 4), substeps, axis=1)  # xyzw
+        quaternions = (turned * Rotation.from_quat(origins.reshape(-1, 4))).as_quat()
+        places = before[:, None, :, :3, 3] + shares * shifts
+        poses = self._array(np.hstack([places.reshape(-1, 3), quaternions]), wp.transform)
+        velocities = np.concatenate([shifts, turns], axis=-1).reshape(-1, 6) / (substeps * self._timestep_s)
+        spins = self._array(velocities, wp.spatial_vector)
+        for leg in range(len(after)):
+            wp.copy(self._bodies.spin, spins, src_offset=leg * pours, count=pours)
+            for substep in range(leg * substeps, (leg + 1) * substeps):
+                wp.copy(self._bodies.pose, poses, src_offset=substep * pours, count=pours)
+                self._substep()
+        self._poses = after[-1]
 
     def _substep(self) -> None:
         self._predict.launch()

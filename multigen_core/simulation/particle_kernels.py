@@ -23,6 +23,8 @@ from collections.abc import Iterator
 
 import warp as wp
 
+from multigen_core.simulation.neighbour_loops import density_sums, listed_neighbours, position_sum, velocity_sums
+
 __all__ = [
     "ABOVE",
     "INSIDE",
@@ -246,23 +248,7 @@ def neighbours(
 ) -> None:
     """Everyone within ``reach`` except across a wall."""
     i = wp.tid()
-    here = x_star[i]
-    p = region[PITCHER, i]
-    r = region[RECEIVER, i]
-    found = int(0)
-    for j in wp.hash_grid_query(grid, here, reach, pour[i]):
-        apart = here - x_star[j]
-        # INSIDE + OUTSIDE is the only pair of regions that sums to 1.
-        near = (
-            wp.dot(apart, apart) < reach * reach
-            and p + region[PITCHER, j] != 1
-            and r + region[RECEIVER, j] != 1
-            and j != i
-        )
-        # Written whether near or not: a branch that cannot be predicted costs more than a store.
-        table[i, found] = j
-        found = wp.min(found + wp.where(near, 1, 0), MAX_NEIGHBOURS - 1)
-    count[i] = found
+    count[i] = listed_neighbours(i, grid, reach, pour, region, x_star, table)
 
 
 @wp.kernel
@@ -285,20 +271,10 @@ def multiplier(
     inverse = 1.0 / h
     scale = fluid.volume * KERNEL_SCALE * inverse * inverse * inverse
     steep = -20.0 * scale * inverse * inverse
-    sum_w = float(1.0)
-    gradient = wp.vec3(0.0, 0.0, 0.0)
-    squares = float(0.0)
-    for n in range(count[i]):
-        apart = here - x_star[table[i, n]]
-        r2 = wp.dot(apart, apart)
-        q = wp.sqrt(r2) * inverse
-        u = wp.max(1.0 - q, 0.0)
-        u3 = u * u * u
-        sum_w += u3 * u * (4.0 * q + 1.0)
-        g = steep * u3
-        gradient += g * apart
-        squares += g * g * r2
-    density = scale * sum_w
+    sums = density_sums(i, count[i], inverse, x_star, table)
+    gradient = steep * wp.vec3(sums[1], sums[2], sums[3])
+    squares = steep * steep * sums[4]
+    density = scale * (1.0 + sums[0])
     from_walls = wp.vec3(0.0, 0.0, 0.0)
     for kind in range(2):
         wall = wall_density(bodies, fluid, row(bodies, kind, pour[i]), region[kind, i], here)
@@ -326,19 +302,11 @@ def correction(
 ) -> None:
     """dx_i = sum_j (lambda_i + lambda_j) grad W_ij (eq. 12), and lambda_i times the gradient of the walls' share."""
     i = wp.tid()
-    here = x_star[i]
-    own = lambdas[i]
     fluid = fluids[pour[i]]
     h = fluid.support
     inverse = 1.0 / h
     steep = -20.0 * fluid.volume * KERNEL_SCALE * inverse * inverse * inverse * inverse * inverse
-    total = wp.vec3(0.0, 0.0, 0.0)
-    for n in range(count[i]):
-        j = table[i, n]
-        apart = here - x_star[j]
-        u = wp.max(1.0 - wp.sqrt(wp.dot(apart, apart)) * inverse, 0.0)
-        total += ((own + lambdas[j]) * u * u * u) * apart
-    total = steep * total + own * wall_gradient[i]
+    total = steep * position_sum(i, count[i], inverse, x_star, table, lambdas) + lambdas[i] * wall_gradient[i]
     longest = MAX_CORRECTION * fluid.diameter
     length = wp.length(total)
     if length > longest:
@@ -422,19 +390,11 @@ def viscosity(
 ) -> None:
     """XSPH: v_i += c sum_j V W_ij (v_j - v_i); and a weak pull between particles that drift apart."""
     i = wp.tid()
-    here = x[i]
-    mine = v[i]
     fluid = fluids[pour[i]]
     h = fluid.support
     inverse = 1.0 / h
     scale = fluid.volume * KERNEL_SCALE * inverse * inverse * inverse
-    drag = wp.vec3(0.0, 0.0, 0.0)
-    pull = wp.vec3(0.0, 0.0, 0.0)
-    for n in range(count[i]):
-        j = table[i, n]
-        apart = here - x[j]
-        q = wp.sqrt(wp.dot(apart, apart)) * inverse
-        u = wp.max(1.0 - q, 0.0)
-        drag += (u * u * u * u * (4.0 * q + 1.0)) * (v[j] - mine)
-        pull -= (wp.max(q - 0.5, 0.0) * u) * apart
-    v_new[i] = mine + (fluid.viscosity * scale) * drag + (fluid.cohesion * fluid.timestep * inverse) * pull
+    sums = velocity_sums(i, count[i], inverse, x, v, table)
+    drag = wp.vec3(sums[0], sums[1], sums[2])
+    pull = wp.vec3(sums[3], sums[4], sums[5])
+    v_new[i] = v[i] + (fluid.viscosity * scale) * drag + (fluid.cohesion * fluid.timestep * inverse) * pull

@@ -6,6 +6,8 @@ its origin at the centre of the inner bottom and its z along the axis; the lip i
 on the -y side.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Float
 
@@ -65,17 +67,27 @@ def clear_tilt_rad(setup: PourSetup, *, lip_offset: tuple[float, float] | None =
     With its lip over the receiver an upright pitcher would stand inside the receiver.
     """
     lip_y, lip_z = setup.lip_offset if lip_offset is None else lip_offset
-    receiver, pitcher = setup.receiver, setup.pitcher
+    receiver = setup.receiver
+    tilts, along, up = _hanging_side(setup.pitcher)
+    y, z = lip_y + along, lip_z + up  # from the centre of the receiver's mouth, (tilts, 40)
+    touches = z < RIM_CLEARANCE_M - receiver.height_m - receiver.wall_m  # the table
+    low = z < RIM_CLEARANCE_M
+    touches[low] |= y[low] < _outer_radius_m(receiver, z[low] + receiver.height_m) + RIM_CLEARANCE_M
+    clear = ~touches.any(axis=1)
+    return float(tilts[np.argmax(clear)]) if clear.any() else float(np.pi / 2)
+
+
+@lru_cache(maxsize=16)
+def _hanging_side(
+    pitcher: Container,
+) -> tuple[Float[np.ndarray, " tilts"], Float[np.ndarray, "tilts 40"], Float[np.ndarray, "tilts 40"]]:
+    """Tilts, and how far points down the outer wall opposite the receiver are along y and up from the lip [m]."""
     heights = np.linspace(-pitcher.wall_m, pitcher.height_m, 40)
     down = heights - pitcher.height_m  # from the lip along the wall, (40,)
     out = pitcher.mouth_radius_m - _outer_radius_m(pitcher, heights)
-    tilts = np.radians(np.arange(0.0, 90.0, 0.5))[:, None]  # (tilts, 1)
-    y = lip_y + np.cos(tilts) * out - np.sin(tilts) * down  # from the centre of the receiver's mouth, (tilts, 40)
-    z = lip_z + np.sin(tilts) * out + np.cos(tilts) * down
-    in_table = z < RIM_CLEARANCE_M - receiver.height_m - receiver.wall_m
-    in_receiver = (z < RIM_CLEARANCE_M) & (y < _outer_radius_m(receiver, z + receiver.height_m) + RIM_CLEARANCE_M)
-    clear = ~np.any(in_table | in_receiver, axis=1)
-    return float(tilts[np.argmax(clear), 0]) if clear.any() else float(np.pi / 2)
+    tilts = np.radians(np.arange(0.0, 90.0, 0.5))
+    cos, sin = np.cos(tilts)[:, None], np.sin(tilts)[:, None]
+    return tilts, cos * out - sin * down, sin * out + cos * down
 
 
 def _outer_radius_m(container: Container, height_m: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

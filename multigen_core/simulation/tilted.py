@@ -7,6 +7,7 @@ In the frame of a container tilted by theta about x, height is ``y sin(theta) + 
 
 import numpy as np
 from jaxtyping import Float, Int32
+from scipy.optimize import brentq
 
 from multigen_core.containers import Container
 from multigen_core.simulation.surface import EMPTY_MESH, LiquidMesh
@@ -24,6 +25,7 @@ _SLICES = 160
 _SIDES = 40
 _WALL_GAP_M = 0.0003
 """Keeps a drawn body off the wall it fills."""
+_SURFACE_TOLERANCE_M = 1e-8
 _SMALLEST_TILT_RAD = 1e-3
 """Below it the surface is taken to be parallel to the bottom."""
 
@@ -50,16 +52,18 @@ def held_ml(container: Container, tilt_rad: float) -> float:
 
 
 def surface_height_m(container: Container, *, tilt_rad: float, volume_ml: float) -> float:
-    """Height of the surface above the centre of the inner bottom, by bisection; at most the height of the lip."""
+    """Height of the surface above the centre of the inner bottom; at most the height of the lip."""
     high = lip_height_m(container, tilt_rad)
     low = min(high, -container.profile[0][1] * float(np.sin(tilt_rad)))
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        if volume_below_ml(container, tilt_rad=tilt_rad, height_m=middle) < volume_ml:
-            low = middle
-        else:
-            high = middle
-    return float(high)
+
+    def too_much_ml(height_m: float) -> float:
+        return volume_below_ml(container, tilt_rad=tilt_rad, height_m=height_m) - volume_ml
+
+    if too_much_ml(high) <= 0.0:
+        return high
+    if too_much_ml(low) >= 0.0:
+        return low
+    return float(brentq(too_much_ml, low, high, xtol=_SURFACE_TOLERANCE_M))
 
 
 def overflow_tilt_rad(container: Container, volume_ml: float) -> float:

@@ -146,16 +146,20 @@ class PouringWorld:
         twist = np.asarray(action, float)
         if not np.isfinite(twist).all():
             raise ValueError(f"action {action} is not finite")
+        way = []
         for _ in range(round(self.step_s / TICK_S)):
             self._arm.tick(twist)
-            self._liquid.advance(self._arm.pitcher_pose, TICK_S)
+            way.append(self._arm.pitcher_pose)
+        self._liquid.follow(np.array(way), TICK_S)
         return self._stepped()
 
     def follow(self, joints_rad: Float[np.ndarray, "ticks 7"]) -> WorldState:
         """One control step in which another arm, real or emulated, went through these postures, evenly in time."""
+        way = []
         for posture in joints_rad:
             self._arm.place(posture)
-            self._liquid.advance(self._arm.pitcher_pose, self.step_s / len(joints_rad))
+            way.append(self._arm.pitcher_pose)
+        self._liquid.follow(np.array(way), self.step_s / len(joints_rad))
         return self._stepped()
 
     def _stepped(self) -> WorldState:

@@ -47,9 +47,10 @@ class Study:
 
         Raises MissingInput naming the stage to run when a shard is missing.
         """
-        self._draw(self._missing(phase.trainings for phase in phases))
+        trainings = self._missing(phase.trainings for phase in phases)
+        self._draw(trainings)
+        self._train(trainings, self.progress("trainings"))
         for phase in phases:
-            self._train(self._missing([phase.trainings]), self.progress(phase.name))
             for number, series in enumerate(phase.series, start=1):
                 if not self.has(series):
                     self._carry_out(series, self.progress(f"{phase.name} {number}/{len(phase.series)}"))
@@ -87,7 +88,8 @@ class Study:
         )
 
     def _missing(self, trainings: Iterable[Sequence[Training]]) -> list[Training]:
-        return [training for some in trainings for training in some if not self._trained(training)]
+        wanted = dict.fromkeys(training for some in trainings for training in some)
+        return [training for training in wanted if not self._trained(training)]
 
     def _draw(self, trainings: Sequence[Training]) -> None:
         """The masks that the trainings need, before several of them draw the same ones."""
@@ -99,10 +101,11 @@ class Study:
             self._note_time("masks", time.monotonic() - started_s)
 
     def _train(self, trainings: Sequence[Training], progress: Progress) -> None:
-        """One per core."""
+        """One per core, and all of one kind of shard before the next: a worker keeps what it has read."""
         started_s = time.monotonic()
         try:
-            items = [(self.root, self.experiment, training) for training in trainings]
+            in_turn = sorted(trainings, key=lambda training: ABLATIONS[training.ablation].shards)
+            items = [(self.root, self.experiment, training) for training in in_turn]
             self._engine().map(_train, items, progress, "policies trained")
         finally:
             made = [training for training in trainings if self._trained(training)]
