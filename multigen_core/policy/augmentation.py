@@ -22,10 +22,15 @@ COLOR_MIXING = 0.15
 GAIN_DB = 10.0
 TILT_DB = 8.0
 """Largest change of level of the highest band against the lowest, half at each end."""
-NOISE_FLOOR_DB = (-100.0, -35.0)
+NOISE_FLOOR_DB = (-85.0, -25.0)
 """Level, of full-scale magnitude, of the room and the microphone's hiss in the lowest band."""
 NOISE_FLOOR_TILT_DB = (-40.0, 5.0)
 """How much lower that noise is in the highest band: rooms rumble."""
+HILLS, HILL_DB, HILL_BANDS = 3, (-10.0, 10.0), (5.0, 25.0)
+"""Of the noise's spectrum: how many, how high, and how wide each is (standard deviation)."""
+TONES, TONE_DB, TONE_BANDS = 3, (0.0, 30.0), (0.4, 1.2)
+"""At most so many hums, of which each is there half of the time. An empty room's must not pass for a cup's resonance:
+that one rises."""
 NOISE_FLUTTER = 0.15
 """Spread of the noise from cell to cell, in units of the log10 magnitude."""
 MASKED_BANDS = 8
@@ -68,18 +73,21 @@ def recolored(rgb: UInt8[Tensor, "B H W 3"], rng: np.random.Generator) -> UInt8[
 def jittered_sound(
     log_mel: Float32[Tensor, "B mels frames"], rng: np.random.Generator
 ) -> Float32[Tensor, "B mels frames"]:
-    """Level and tilt changed, background noise added, then a stripe of bands and one of frames left to the noise.
+    """Level and tilt changed, a room's noise added, then a stripe of bands and one of frames left to the noise.
 
-    Noise adds in power, so that a quiet pour drowns in a loud room as it does in front of a microphone.
+    Noise adds in power, so that a quiet pour drowns in a loud room as it does in front of a microphone. Its spectrum is
+    any room's, hums included, and stands still.
     """
     count, mels, frames = log_mel.shape
     gain = _decades(rng, -GAIN_DB, GAIN_DB, count)
     tilt = _decades(rng, -TILT_DB, TILT_DB, count) * torch.linspace(-0.5, 0.5, mels)[:, None]
     level = _decades(rng, *NOISE_FLOOR_DB, count)
     slope = _decades(rng, *NOISE_FLOOR_TILT_DB, count) * torch.linspace(0.0, 1.0, mels)[:, None]
+    hills = _bumps(rng, count, mels, HILLS, HILL_DB, HILL_BANDS)
+    tones = _bumps(rng, count, mels, TONES, TONE_DB, TONE_BANDS, share=0.5)
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))  # half a million draws: Torch's are faster
     flutter = NOISE_FLUTTER * torch.randn(log_mel.shape, generator=generator)
-    noise = (level + slope + flutter).clamp_(min=_LOWEST)
+    noise = (level + slope + hills + tones + flutter).clamp_(min=_LOWEST)
     # Above the smallest float by far, so that no logaddexp is needed.
     power = (_TWO_NATS * (log_mel + (gain + tilt))).exp_().add_((_TWO_NATS * noise).exp_())
     heard = power.log_().div_(_TWO_NATS)
@@ -106,6 +114,25 @@ def _margin(pixels: UInt8[Tensor, "B H W *channels"]) -> int:
 
 def _corners(rng: np.random.Generator, pixels: UInt8[Tensor, "B H W *channels"]) -> Int64[np.ndarray, "B 2"]:
     return rng.integers(0, 2 * _margin(pixels), (len(pixels), 2), endpoint=True)
+
+
+def _bumps(
+    rng: np.random.Generator,
+    count: int,
+    mels: int,
+    most: int,
+    height_db: tuple[float, float],
+    width: tuple[float, float],
+    *,
+    share: float = 1.0,
+) -> Float32[Tensor, "B mels 1"]:
+    """The sum of bell curves over the bands, of which each is there with a chance of ``share``; widths in bands."""
+    middle = rng.uniform(0.0, mels, (count, most, 1))
+    narrow, wide = map(math.log, width)
+    spread = np.exp(rng.uniform(narrow, wide, (count, most, 1)))
+    height = rng.uniform(*height_db, (count, most, 1)) / _DECADE_DB * (rng.random((count, most, 1)) < share)
+    bells = height * np.exp(-0.5 * ((np.arange(mels) - middle) / spread) ** 2)  # (B, most, mels)
+    return torch.from_numpy(bells.sum(axis=1).astype(np.float32))[:, :, None]
 
 
 def _decades(rng: np.random.Generator, low_db: float, high_db: float, count: int) -> Float32[Tensor, "B 1 1"]:

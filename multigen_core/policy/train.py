@@ -46,7 +46,7 @@ _VALIDATION_WINDOWS = 512
 _WARM_UP = 0.05
 """Share of the steps in which the learning rate rises; afterwards it falls along a cosine."""
 _REPORT_EVERY = 10
-_DRAWS = 4
+_DRAWS = 2
 """Noise levels per observation in training: the denoiser is cheap beside the eye and the ear."""
 
 

@@ -1,10 +1,13 @@
 """Augmentation changes paint and loudness, never geometry, order or the targets."""
 
+import math
+
 import numpy as np
 import torch
 
 from multigen_core.dataset.windows import WindowBatch
 from multigen_core.policy.augmentation import augmented, jittered_sound, recolored
+from multigen_core.spectrogram import FLOOR
 
 
 def bright_square() -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,6 +55,18 @@ def test_loudness_changes_but_pitch_stays() -> None:
     levels = changed[:, 30].mean(dim=1)
     assert (loudest == 30).float().mean() > 0.9
     assert levels.std() > 0.2
+
+
+def test_rooms_hum_and_their_hum_stands_still() -> None:
+    """Where nothing is poured, some hear a tone: a band that stands out of its neighbours, as loud all the time."""
+    silence = torch.full((64, 80, 121), math.log10(FLOOR))
+    room = jittered_sound(silence, np.random.default_rng(0))
+    level = room.median(dim=2).values  # (B, mels)
+    neighbours = torch.stack([level.roll(3, dims=1), level.roll(-3, dims=1)]).amax(dim=0)
+    stands_out = ((level - neighbours)[:, 3:-3] > 0.5).any(dim=1)  # by 10 dB
+    assert 0.2 < stands_out.float().mean() < 0.9
+    earlier, later = room[:, :, :60].median(dim=2).values, room[:, :, 61:].median(dim=2).values
+    assert (earlier - later).abs().median() < 0.05
 
 
 def test_same_seed_same_batch_and_targets_untouched() -> None:
