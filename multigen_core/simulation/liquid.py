@@ -1,6 +1,6 @@
 """The liquid: a position-based fluid of a few hundred particles, poured from a moving pitcher into a standing receiver.
 
-Fast enough for one core (two to five simulated seconds per second) and incompressible enough that the level in the
+Fast enough for one core (`python -m benchmarks simulation`) and incompressible enough that the level in the
 cup is right to a few percent; drops beside the cup are counted but not converged in particle size or time step.
 A GPU is only busy with many pours at once: they share every launch.
 """
