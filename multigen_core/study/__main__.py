@@ -109,9 +109,13 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
     write_json(out / RESULT, found)
     figures = draw(found, out / FIGURES)
     main = next(iter(phases(protocol)))
-    first = [series for series in main.series if series.training.seed == protocol.training_seeds[0]]
-    hearing = [series for series in first if series.training.ablation == "vision_audio"]
-    why = explain(study, [series for series in first if series not in hearing] + hearing)
+    # Every training's failures; the strips are of the first that hears.
+    stripped = next(
+        series
+        for series in main.series
+        if series.training.ablation == "vision_audio" and series.training.seed == protocol.training_seeds[0]
+    )
+    why = explain(study, [series for series in main.series if series != stripped] + [stripped])
     page = study.root / STUDY / experiment.evaluation.conditions / "index.html"
     write_page(found, figures, why, page)
     print(f"wrote {out / RESULT}, {out / FIGURES} and {page.relative_to(study.root)}")
