@@ -250,24 +250,39 @@ def test_too_much_for_the_pitcher_is_refused() -> None:
     ],
 )
 def test_pours_in_one_launch_share_the_statistics_of_pours_alone(device: str) -> None:
-    """Four pitchers at the same place, with other amounts, liquids and tilts; bytes differ with the lists' age."""
+    """Four pitchers at the same place, with other amounts, liquids and tilts; bytes differ with the lists' age.
+
+    The last pour ends in big splashes: of 24 seeds its level spreads by 2.3 %, so one pair may well be 3 % apart.
+    The mean of twelve is compared.
+    """
     pitchers = TRAINING_PITCHERS[:4]
-    pours = [
-        pour_of(120.0 + 30.0 * k, pitcher=pitcher, viscosity=0.02 + 0.1 * k, seed=k)
-        for k, pitcher in enumerate(pitchers)
-    ]
-    together = ParticleLiquid(*pours, **COARSE, device=device)
-    alone = [ParticleLiquid(pour, **COARSE) for pour in pours]
-    for tilt in [*np.linspace(20.0, 118.0, 150), *np.full(40, 118.0)]:
-        poses = np.array([tilted(float(tilt) - 8.0 * k, pitcher=pitcher) for k, pitcher in enumerate(pitchers)])
-        together.advance(poses, STEP_S)
-        for k, (liquid, pose) in enumerate(zip(alone, poses, strict=True)):
-            liquid.advance(pose, STEP_S)
-            assert wall_crossings(together, kernels.PITCHER, pitchers[k], pose, pour=k) == 0
-    for k, (one, liquid) in enumerate(zip(pours, alone, strict=True)):
-        apart, beside = liquid.census(), together.census(k)
-        assert total_ml(together, k) == pytest.approx(one.volume_ml)
-        assert beside.in_receiver_ml > 0.5 * one.volume_ml
-        assert beside.in_receiver_ml == pytest.approx(apart.in_receiver_ml, abs=0.04 * one.volume_ml)
-        assert beside.in_pitcher_ml == pytest.approx(apart.in_pitcher_ml, abs=0.04 * one.volume_ml)
-        assert level_m(together, k) == pytest.approx(level_m(liquid), rel=0.03)
+    volumes_ml = np.array([120.0 + 30.0 * k for k in range(4)])
+    found: dict[str, list[list[tuple[float, float, float]]]] = {"together": [], "alone": []}
+    for seed in range(12):
+        pours = [
+            pour_of(volume_ml, pitcher=pitcher, viscosity=0.02 + 0.1 * k, seed=4 * seed + k)
+            for k, (volume_ml, pitcher) in enumerate(zip(volumes_ml, pitchers, strict=True))
+        ]
+        together = ParticleLiquid(*pours, **COARSE, device=device)
+        alone = [ParticleLiquid(pour, **COARSE) for pour in pours]
+        for tilt in [*np.linspace(20.0, 118.0, 150), *np.full(40, 118.0)]:
+            poses = np.array([tilted(float(tilt) - 8.0 * k, pitcher=pitcher) for k, pitcher in enumerate(pitchers)])
+            together.advance(poses, STEP_S)
+            for liquid, pose in zip(alone, poses, strict=True):
+                liquid.advance(pose, STEP_S)
+            if seed == 0:
+                for k, (pitcher, pose) in enumerate(zip(pitchers, poses, strict=True)):
+                    assert wall_crossings(together, kernels.PITCHER, pitcher, pose, pour=k) == 0
+        assert [total_ml(together, k) for k in range(4)] == pytest.approx(volumes_ml)
+        found["together"].append([_outcome(together, k) for k in range(4)])
+        found["alone"].append([_outcome(liquid) for liquid in alone])
+    beside, apart = (np.mean(found[kind], axis=0) for kind in ("together", "alone"))
+    assert (beside[:, 0] > 0.5 * volumes_ml).all()
+    assert (np.abs(beside - apart)[:, :2] <= 0.04 * volumes_ml[:, None]).all()
+    assert beside[:, 2] == pytest.approx(apart[:, 2], rel=0.03)
+
+
+def _outcome(liquid: ParticleLiquid, pour: int = 0) -> tuple[float, float, float]:
+    """In the receiver and in the pitcher [ml], and the level [m]."""
+    census = liquid.census(pour)
+    return census.in_receiver_ml, census.in_pitcher_ml, level_m(liquid, pour)
