@@ -14,7 +14,7 @@ from rich.table import Table
 from multigen_core.machine import hardware
 from multigen_core.params import load
 
-BENCHMARKS = ("simulation", "clips", "sound", "acoustics", "decision", "robot")
+BENCHMARKS = ("simulation", "clips", "sound", "acoustics", "loader", "decision", "robot")
 """Modules of this folder; each has ``figures(experiment)``: name -> its own figures, and its peers'."""
 
 
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of servoing, for the benchmark 'robot'")
     parser.add_argument("--clips", type=Path, metavar="FOLDER", help="acoustics: recordings to compare with")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="acoustics: write spectrogram pairs here")
+    parser.add_argument("--lerobot", metavar="PYTHON", help="loader: an interpreter that has lerobot, to compare with")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
             extra = {"minutes": options.minutes}
         elif name == "acoustics":
             extra = {"clips": options.clips, "pictures": options.pictures}
+        elif name == "loader":
+            extra = {"lerobot": options.lerobot}
         figures = importlib.import_module(f"benchmarks.{name}").figures(experiment, **extra)
         results.append({"name": name, "hardware": hardware(), "commit": commit(), "figures": figures})
         for key, value in _flat(figures):

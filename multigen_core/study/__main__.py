@@ -115,7 +115,7 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
         for series in main.series
         if series.training.ablation == "vision_audio" and series.training.seed == protocol.training_seeds[0]
     )
-    why = explain(study, [series for series in main.series if series != stripped] + [stripped])
+    why = explain(study, main.series, stripped=stripped)
     page = study.root / STUDY / experiment.evaluation.conditions / "index.html"
     write_page(found, figures, why, page)
     print(f"wrote {out / RESULT}, {out / FIGURES} and {page.relative_to(study.root)}")

@@ -52,15 +52,15 @@ class _Again:
     folder: Path
 
 
-def explain(study: Study, series: Sequence[Series]) -> Why:
-    """Writes ``strips/`` for the first trials with opaque and with clear cups of the last of the series, and
-    ``failures/`` with a video of every trial of the series that failed, in the study's folder ``why``.
+def explain(study: Study, series: Sequence[Series], *, stripped: Series) -> Why:
+    """Writes ``strips/`` for the first trials with opaque and with clear cups of ``stripped``, and ``failures/`` with a
+    video of every trial of the series that failed, in the study's folder ``why``.
     """
     place = study.root / STUDY / study.experiment.evaluation.conditions / "why"
     with output_folder(place) as out:
         for name in ("strips", "failures"):
             (out / name).mkdir()
-        todo = [again for one in series if study.has(one) for again in _again(study, one, series[-1], out)]
+        todo = [again for one in series if study.has(one) for again in _again(study, one, stripped, out)]
         engine = make_engine(study.experiment.compute.engine, study.experiment.compute.workers)
         engine.map(_watch, todo, study.progress("why"), "trials watched")
     failures = [again.failure for again in todo if again.failure is not None]

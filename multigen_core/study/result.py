@@ -30,6 +30,14 @@ _KINDS: Mapping[str, Choice] = {
     "opaque": lambda trial: trial.opaque,
     "clear": lambda trial: not trial.opaque,
 }
+_COMPARED = (
+    ("vision", "vision_audio"),
+    ("vision", "vision_noise"),
+    ("vision_noise", "vision_audio"),
+    ("audio", "vision_audio"),
+    ("joints", "vision"),
+)
+"""Whose errors are compared trial by trial: the first less the second. The blind reference is no policy, and apart."""
 _PAPER = {"red_cup": {"vision": 0.54, "vision_audio": 0.44}, "metal_thermos": {"vision": 0.54, "vision_audio": 0.33}}
 """Rows of its Table 1 that arXiv 2507.02864 publishes: a real robot, other cups and amounts."""
 
@@ -67,9 +75,9 @@ def result(study: Study, protocol: Protocol, bootstrap: Bootstrap) -> Json:
     answer: Json = {
         "ablations": {name: block(runs, bootstrap) for name, runs in policies.items()},
         "differences": {
-            f"vision - {other}": _differences(ablations["vision"], ablations[other], bootstrap)
-            for other in ABLATIONS[1:]
-            if "vision" in ablations and other in ablations
+            f"{first} - {second}": _differences(*_as_many(policies[first], policies[second]), bootstrap)
+            for first, second in _COMPARED
+            if first in policies and second in policies
         },
         "families": {
             f"behaviour_cloning {name}": block(runs, bootstrap) for name, runs in found.of(plan["families"]).items()
@@ -80,7 +88,9 @@ def result(study: Study, protocol: Protocol, bootstrap: Bootstrap) -> Json:
         "paper": _PAPER,
     }
     if ablations:
-        answer["blind"] = block([blind_trials(next(iter(ablations.values()))[0], AVERAGE_CAPACITY_ML)], bootstrap)
+        answer["blind"] = block([_blind(next(iter(ablations.values()))[0])], bootstrap)
+    if vision := ablations.get("vision"):
+        answer["differences"]["blind - vision"] = _differences([_blind(run) for run in vision], vision, bootstrap)
     if hearing:
         own = [hearing[0][: protocol.listening_trials]]
         answer["listening"] = {"own_sound": block(own, bootstrap)} | answer["listening"]
@@ -186,6 +196,17 @@ def _sizes(study: Study, found: _Finished, phase: Phase, ablations: Mapping[str,
         if name in ablations:
             rows.append({"episodes": everything, **_interval([ablations[name][0][:count]], found.bootstrap)})
     return points
+
+
+def _blind(run: Sequence[Trial]) -> Sequence[Trial]:
+    """The blind reference on the trials of a run."""
+    return blind_trials(run, AVERAGE_CAPACITY_ML)
+
+
+def _as_many(first: Runs, second: Runs) -> tuple[Runs, Runs]:
+    """Both without the trials that only one has: references have the first of those of the ablations."""
+    count = min(len(first[0]), len(second[0]))
+    return [run[:count] for run in first], [run[:count] for run in second]
 
 
 def _differences(first: Runs, second: Runs, bootstrap: Bootstrap) -> Json:

@@ -46,8 +46,8 @@ def results_text(study: Json, figures: Sequence[Path] = ()) -> str:
 
 
 def tables(study: Json) -> list[Table]:
-    """Cup by cup, policy by policy, target by target; those for which there are trials."""
-    return [table for table in (_cups(study), _policies(study), _targets(study)) if table.rows]
+    """Cup by cup, policy by policy, pair by pair, target by target; those for which there are trials."""
+    return [table for table in (_cups(study), _policies(study), _pairs(study), _targets(study)) if table.rows]
 
 
 def head(study: Json) -> str:
@@ -84,7 +84,7 @@ def _cups(study: Json) -> Table:
             _signed(gains[kind]),
             "",
         )
-        for kind in ("opaque", "clear", "all")
+        for kind in _KINDS
     ]
     return Table(("cup", "vision", "vision + generated sound", "paired difference", "paper: without, with"), rows)
 
@@ -117,6 +117,21 @@ _HEARS = {
 def _in_order(rows: Json, order: Mapping[str, str]) -> list[tuple[str, Json]]:
     """As people are told of them; the file has its keys by the alphabet."""
     return sorted(rows.items(), key=lambda item: list(order).index(item[0]))
+
+
+def _pairs(study: Json) -> Table:
+    rows = [
+        (_subtraction(*pair.split(" - ")), *(_signed(row[kind]) for kind in _KINDS))
+        for pair, row in sorted(study["differences"].items())
+    ]
+    return Table(("paired difference", *_KINDS), rows)
+
+
+def _subtraction(first: str, second: str) -> str:
+    return f"{LABELS[first]} less {LABELS[second].lower()}"
+
+
+_KINDS = ("opaque", "clear", "all")
 
 
 def _targets(study: Json) -> Table:

@@ -159,6 +159,22 @@ def test_the_result_is_plain_json_with_everything_in_it(study: Study, tmp_path: 
     assert names == {"table1", "figure4b", "robustness"}
 
 
+def test_policies_are_compared_on_the_trials_that_both_have(study: Study) -> None:
+    found = result(study, PROTOCOL, BOOTSTRAP)
+
+    def mean_error(ablation: str, trials: int) -> float:
+        series = [one for phase in phases(PROTOCOL)[:2] for one in phase.series if one.training.ablation == ablation]
+        rows = [trial for one in series for trial in read_trials(study.series_folder(one))[:trials]]
+        return float(np.mean([trial.error for trial in rows]))
+
+    for pair, trials in {"vision_noise - vision_audio": 4, "joints - vision": 2, "audio - vision_audio": 2}.items():
+        first, second = pair.split(" - ")
+        expected = mean_error(first, trials) - mean_error(second, trials)
+        assert found["differences"][pair]["all"]["mean"] == pytest.approx(expected, abs=1e-4), pair
+    gain = found["blind"]["nmae"] - found["ablations"]["vision"]["nmae"]
+    assert found["differences"]["blind - vision"]["all"]["mean"] == pytest.approx(gain, abs=1e-3)
+
+
 def test_an_unfinished_study_has_a_result_too(study: Study, tmp_path: Path) -> None:
     nothing = result(replace(study, root=tmp_path), PROTOCOL, BOOTSTRAP)
     assert nothing["ablations"] == {} and nothing["targets"] == []
@@ -208,6 +224,7 @@ def test_the_readme_shows_the_result_and_keeps_the_rest(study: Study, tmp_path: 
     for cup in found["ablations"]["vision"]["by_container"]:
         assert f"| {cup.replace('_', ' ')} (" in text
     assert f"| all opaque | {found['ablations']['vision']['opaque']['nmae']:.2f} [" in text
+    assert "| Joints and goal alone less vision | " in text
     update_readme(readme, found)
     assert readme.read_text() == text
     update_readme(readme, found, [Path("results/figures/figure4b.png")])
@@ -225,7 +242,7 @@ def test_a_readme_without_a_place_for_results_is_left_alone(tmp_path: Path) -> N
 
 def test_the_page_shows_every_failure_with_its_reason(study: Study, tmp_path: Path) -> None:
     chosen = phases(PROTOCOL)[0].series
-    why = explain(study, chosen)
+    why = explain(study, chosen, stripped=chosen[1])
     reasons = [failure(trial) for series in chosen for trial in read_trials(study.series_folder(series))]
     failed = sum(reason is not None for reason in reasons)
     assert failed == len(why.failures) > 0
