@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,21 +91,20 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
 
     experiment: Experiment = study.experiment
     bootstrap = Bootstrap(experiment.evaluation.bootstrap, seed_for(experiment, "evaluation", "bootstrap"))
-    git_commit = commit(study.root)
+    measured = result(study, protocol, bootstrap)
     out.mkdir(parents=True, exist_ok=True)
     data_s = {stage: s for stage, s in wall_seconds(study.root).items() if stage.split("@")[0] not in _NOT_DATA}
     found = {
         "profile": experiment.profile,
         "lab": experiment.evaluation.lab,
         "conditions": experiment.evaluation.conditions,
-        "lab_runs": _lab_runs(out / RESULT, git_commit),
-        "git_commit": git_commit,
+        **_use_of_lab(out / RESULT, measured, commit(study.root)),
         "hardware": hardware(),
         "seed": experiment.seed,
         "training_seeds": list(protocol.training_seeds),
         "episodes": len(experiment.episodes.shards) * experiment.episodes.per_shard,
         "wall_s": {"data": round(sum(data_s.values()), 1), "trainings_and_trials": study.wall_s()},
-        **result(study, protocol, bootstrap),
+        **measured,
     }
     write_json(out / RESULT, found)
     figures = draw(found, out / FIGURES)
@@ -124,12 +124,17 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
 _NOT_DATA = {"policy", "evaluation", "report"}
 
 
-def _lab_runs(path: Path, git_commit: str) -> int:
-    """How often this lab has been used for a result, counting this time; once per commit."""
+def _use_of_lab(path: Path, measured: Mapping[str, Any], git_commit: str) -> dict[str, Any]:
+    """``lab_runs``, how often this lab gave a result, counting this time, and ``git_commit``, whose policies they were.
+
+    It counts once per commit, and not at all for the figures that stand there: those are of the same trials.
+    """
     if not path.is_file():
-        return 1
+        return {"lab_runs": 1, "git_commit": git_commit}
     earlier = json.loads(path.read_text())
-    return int(earlier["lab_runs"]) + (earlier["git_commit"] != git_commit)
+    if earlier["ablations"] == measured["ablations"]:
+        return {key: earlier[key] for key in ("lab_runs", "git_commit")}
+    return {"lab_runs": earlier["lab_runs"] + (earlier["git_commit"] != git_commit), "git_commit": git_commit}
 
 
 def _write_table(out: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from multigen_core.progress import Silent
 from multigen_core.records import Trial
 from multigen_core.storage import output_folder
 from multigen_core.study import carry_out
+from multigen_core.study.__main__ import _use_of_lab
 from multigen_core.study.carry_out import Study
 from multigen_core.study.explain import explain
 from multigen_core.study.page import write_page
@@ -173,6 +175,20 @@ def test_policies_are_compared_on_the_trials_that_both_have(study: Study) -> Non
         assert found["differences"][pair]["all"]["mean"] == pytest.approx(expected, abs=1e-4), pair
     gain = found["blind"]["nmae"] - found["ablations"]["vision"]["nmae"]
     assert found["differences"]["blind - vision"]["all"]["mean"] == pytest.approx(gain, abs=1e-3)
+
+
+def test_the_lab_counts_once_per_commit_and_not_for_the_same_trials(tmp_path: Path) -> None:
+    path, ours, others = tmp_path / "study.json", {"ablations": {"vision": 0.3}}, {"ablations": {"vision": 0.2}}
+
+    def used(measured: dict[str, Any], git_commit: str) -> dict[str, Any]:
+        use = _use_of_lab(path, measured, git_commit)
+        path.write_text(json.dumps(use | measured))
+        return use
+
+    assert used(ours, "a") == {"lab_runs": 1, "git_commit": "a"}
+    assert used(others, "a") == {"lab_runs": 1, "git_commit": "a"}
+    assert used(ours, "b") == {"lab_runs": 2, "git_commit": "b"}
+    assert used(ours, "c") == {"lab_runs": 2, "git_commit": "b"}
 
 
 def test_an_unfinished_study_has_a_result_too(study: Study, tmp_path: Path) -> None:
