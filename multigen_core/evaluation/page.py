@@ -10,16 +10,21 @@ from multigen_core.media import data_uri
 
 __all__ = ["data_uri", "file_uri", "render"]
 
+TEMPLATES = Path(__file__).parent / "template"
+
 
 def file_uri(path: Path) -> str:
     """The file as a ``data:`` address."""
     return data_uri(path.read_bytes(), path.suffix)
 
 
-def render(values: Mapping[str, Any], template: str = "report.html") -> str:
-    """A page of the folder ``template``. Names from outside are escaped; a missing value is an error."""
+def render(values: Mapping[str, Any], template: Path = TEMPLATES / "report.html") -> str:
+    """The page of a template, which may include what stands beside it or in ``TEMPLATES``.
+
+    Names from outside are escaped; a missing value is an error.
+    """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "template"),
+        loader=FileSystemLoader([template.parent, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -27,7 +32,7 @@ def render(values: Mapping[str, Any], template: str = "report.html") -> str:
     )
     environment.filters["figure"] = _figure
     environment.filters["mebibytes"] = lambda size: f"{size / 2**20:.1f}"
-    return environment.get_template(template).render(values)
+    return environment.get_template(template.name).render(values)
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

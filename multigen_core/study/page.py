@@ -14,6 +14,9 @@ from multigen_core.study.table import head, tables
 
 __all__ = ["write_page"]
 
+TEMPLATE = Path(__file__).parent / "template/study.html"
+"""Not among the evaluation's: trials are carried out anew when a file of that package changes."""
+
 
 @dataclass(frozen=True)
 class _Shown:
@@ -35,7 +38,7 @@ def write_page(study: dict[str, Any], figures: Sequence[Path], why: Why, page: P
         "strips": [_named(path) for path in sorted(why.strips)],
         "failures": [_failed(one) for one in sorted(why.failures, key=lambda one: (one.reason, one.training))],
     }
-    page.write_text(render(values, "study.html"))
+    page.write_text(render(values, TEMPLATE))
 
 
 def _failed(one: Failure) -> _Shown:
