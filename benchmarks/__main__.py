@@ -3,14 +3,15 @@
 import argparse
 import importlib
 import json
-import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from multigen_core.command import exit_code_of
 from multigen_core.machine import hardware
 from multigen_core.params import load
 
@@ -37,7 +38,6 @@ def main(arguments: list[str] | None = None) -> None:
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; there are {', '.join(BENCHMARKS)}")
-    os.environ.setdefault("MUJOCO_GL", "egl")
     experiment = load(Path("params.yaml"))
     console, results = Console(), []
     table = Table("benchmark", "figure", "value", title=f"{hardware()} · commit {commit()}")
@@ -69,4 +69,4 @@ def _flat(figures: Mapping[str, object], before: str = "") -> Iterator[tuple[str
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code_of(main))

@@ -41,7 +41,12 @@ WARM_UP = 5
 
 
 def figures(experiment: Experiment, lerobot: str | None = None) -> dict[str, float]:
-    """Samples per second, seconds, shares and cores; ``lerobot`` is the peer's interpreter."""
+    """Samples per second, seconds, shares and cores; ``lerobot`` is the peer's interpreter.
+
+    Raises UserError when that one has no lerobot.
+    """
+    if lerobot:
+        _require_lerobot(lerobot)
     with tempfile.TemporaryDirectory() as scratch:
         return _figures(experiment, Path(scratch), lerobot)
 
@@ -82,6 +87,18 @@ def _figures(experiment: Experiment, scratch: Path, lerobot: str | None) -> dict
     return found
 
 
+def _require_lerobot(python: str) -> None:
+    try:
+        run = subprocess.run([python, "-c", "import lerobot.datasets"], capture_output=True, text=True, check=False)
+        wrong = run.stderr.strip().splitlines()[-1] if run.returncode else ""
+    except OSError as error:
+        wrong = str(error.strerror)
+    if wrong:
+        raise UserError(
+            f"--lerobot is {python!r} ({wrong}): name the bin/python of an environment with lerobot[dataset]"
+        )
+
+
 def _episode(experiment: Experiment, number: int) -> Episode:
     setup = draw_setup(seed_for(experiment, "benchmark", "loader", number), TRAINING_RANGES)
     return roll_out(setup, experiment.episodes, episode_id=f"{number}")
@@ -110,7 +127,7 @@ def _batches_s(windows: Windows, size: int, *, images: bool) -> float:
 
 
 def _lerobot_samples_per_s(python: str, shard: Path, *, batch: int, chunk: int, heard: int) -> dict[str, float]:
-    """By the number of its worker processes. Raises UserError with what it said when it fails."""
+    """By the number of its worker processes."""
     seen = shard.with_name("front_camera_alone")
     shutil.copytree(shard, seen)
     info = json.loads((seen / "meta/info.json").read_text())
@@ -118,8 +135,6 @@ def _lerobot_samples_per_s(python: str, shard: Path, *, batch: int, chunk: int, 
         del info["features"][key]
     (seen / "meta/info.json").write_text(json.dumps(info))
     command = [python, PEER, seen, "--batch", batch, "--chunk", chunk, "--heard", heard]
-    run = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise UserError(f"--lerobot {python}: {run.stderr.strip().splitlines()[-1]}")
+    run = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
     rates: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
     return rates
