@@ -263,6 +263,7 @@ def test_the_page_shows_every_failure_with_its_reason(study: Study, tmp_path: Pa
     failed = sum(reason is not None for reason in reasons)
     assert failed == len(why.failures) > 0
     assert all(one.video.is_file() for one in why.failures) and all(strip.is_file() for strip in why.strips)
+    assert sorted(strip.stem for strip in why.strips) == ["clear-1", "clear-2", "opaque-1", "opaque-2"]
     page, found = tmp_path / "index.html", HEAD | result(study, PROTOCOL, BOOTSTRAP)
     write_page(found, draw(found, tmp_path), why, page)
     text = page.read_text()
