@@ -98,12 +98,18 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
         "profile": experiment.profile,
         "lab": experiment.evaluation.lab,
         "conditions": experiment.evaluation.conditions,
-        **_use_of_lab(out / RESULT, measured, commit(study.root)),
-        "hardware": hardware(),
+        **_origin(
+            out / RESULT,
+            measured,
+            {
+                "git_commit": commit(study.root),
+                "hardware": hardware(),
+                "wall_s": {"data": round(sum(data_s.values()), 1), "trainings_and_trials": study.wall_s()},
+            },
+        ),
         "seed": experiment.seed,
         "training_seeds": list(protocol.training_seeds),
         "episodes": len(experiment.episodes.shards) * experiment.episodes.per_shard,
-        "wall_s": {"data": round(sum(data_s.values()), 1), "trainings_and_trials": study.wall_s()},
         **measured,
     }
     write_json(out / RESULT, found)
@@ -124,17 +130,17 @@ def _write_result(study: Any, protocol: Protocol, out: Path) -> None:
 _NOT_DATA = {"policy", "evaluation", "report"}
 
 
-def _use_of_lab(path: Path, measured: Mapping[str, Any], git_commit: str) -> dict[str, Any]:
-    """``lab_runs``, how often this lab gave a result, counting this time, and ``git_commit``, whose policies they were.
+def _origin(path: Path, measured: Mapping[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """By which commit, on what and in what time the figures were made, and ``lab_runs``, how often this lab gave some.
 
-    It counts once per commit, and not at all for the figures that stand there: those are of the same trials.
+    Figures that stand in the file already are of the same trials: their origin stays. Others count once per commit.
     """
     if not path.is_file():
-        return {"lab_runs": 1, "git_commit": git_commit}
+        return {"lab_runs": 1, **now}
     earlier = json.loads(path.read_text())
     if earlier["ablations"] == measured["ablations"]:
-        return {key: earlier[key] for key in ("lab_runs", "git_commit")}
-    return {"lab_runs": earlier["lab_runs"] + (earlier["git_commit"] != git_commit), "git_commit": git_commit}
+        return {key: earlier[key] for key in ("lab_runs", *now)}
+    return {"lab_runs": earlier["lab_runs"] + (earlier["git_commit"] != now["git_commit"]), **now}
 
 
 def _write_table(out: Path) -> None:

@@ -22,7 +22,7 @@ from multigen_core.progress import Silent
 from multigen_core.records import Trial
 from multigen_core.storage import output_folder
 from multigen_core.study import carry_out
-from multigen_core.study.__main__ import _use_of_lab
+from multigen_core.study.__main__ import _origin
 from multigen_core.study.carry_out import Study
 from multigen_core.study.explain import explain
 from multigen_core.study.page import write_page
@@ -180,15 +180,15 @@ def test_policies_are_compared_on_the_trials_that_both_have(study: Study) -> Non
 def test_the_lab_counts_once_per_commit_and_not_for_the_same_trials(tmp_path: Path) -> None:
     path, ours, others = tmp_path / "study.json", {"ablations": {"vision": 0.3}}, {"ablations": {"vision": 0.2}}
 
-    def used(measured: dict[str, Any], git_commit: str) -> dict[str, Any]:
-        use = _use_of_lab(path, measured, git_commit)
-        path.write_text(json.dumps(use | measured))
-        return use
+    def origin(measured: dict[str, Any], git_commit: str) -> tuple[int, str]:
+        found = _origin(path, measured, {"git_commit": git_commit})
+        path.write_text(json.dumps(found | measured))
+        return found["lab_runs"], found["git_commit"]
 
-    assert used(ours, "a") == {"lab_runs": 1, "git_commit": "a"}
-    assert used(others, "a") == {"lab_runs": 1, "git_commit": "a"}
-    assert used(ours, "b") == {"lab_runs": 2, "git_commit": "b"}
-    assert used(ours, "c") == {"lab_runs": 2, "git_commit": "b"}
+    assert origin(ours, "a") == (1, "a")
+    assert origin(others, "a") == (1, "a")
+    assert origin(ours, "b") == (2, "b")
+    assert origin(ours, "c") == (2, "b")
 
 
 def test_an_unfinished_study_has_a_result_too(study: Study, tmp_path: Path) -> None:
