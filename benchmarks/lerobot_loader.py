@@ -1,7 +1,7 @@
 """LeRobot's own loader on one of our shards: the yardstick of `loader`.
 
 Run by whichever Python has `lerobot`, since that package's torch is another than ours; so nothing of this project is
-imported. ``PYTHON lerobot_loader.py SHARD --keys KEY ... --chunk N --heard N --batch N`` prints samples per second.
+imported. ``PYTHON lerobot_loader.py SHARD --chunk N --heard N --batch N`` prints samples per second.
 """
 
 import argparse
