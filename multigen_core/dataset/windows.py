@@ -173,6 +173,13 @@ class Windows:
 
     def random_batch(self, size: int, rng: np.random.Generator) -> WindowBatch:
         """Windows that end at random steps, each with lags of its own."""
-        camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, size))
-        steps = rng.integers(len(self), size=size)
+        steps, camera_lag_s, microphone_lag_s = self._drawn(size, rng)
         return self.batch(steps, camera_lag_s=camera_lag_s, microphone_lag_s=microphone_lag_s)
+
+    def skip_batch(self, size: int, rng: np.random.Generator) -> None:
+        """Leaves ``rng`` as :meth:`random_batch` would."""
+        self._drawn(size, rng)
+
+    def _drawn(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, size))
+        return rng.integers(len(self), size=size), camera_lag_s, microphone_lag_s

@@ -1,7 +1,8 @@
 """The stage ``policy``: one policy per ablation, from the dubbed shards."""
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from multigen_core.policy.drawn_masks import MaskDrawer, drawer_for
 from multigen_core.policy.network import PolicyNetwork
 from multigen_core.policy.normaliser import Normaliser
 from multigen_core.policy.trained import TrainedPolicy
+from multigen_core.policy.unfinished import UNFINISHED, origin_of, unfinished
 from multigen_core.progress import Progress
 from multigen_core.records import ACTION_SPEC, Summary
 from multigen_core.trainer import trainer_for
@@ -46,6 +48,8 @@ _VALIDATION_WINDOWS = 512
 _WARM_UP = 0.05
 """Share of the steps in which the learning rate rises; afterwards it falls along a cosine."""
 _REPORT_EVERY = 10
+_CHECKPOINT_EVERY = 100
+_LAST = "last.ckpt"
 _DRAWS = 2
 """Noise levels per observation in training; with four, the denoiser is most of the work, and errors are the same."""
 
@@ -82,7 +86,15 @@ def run(experiment: Experiment, inputs: "Inputs", out: Path, progress: Progress)
         raise ConfigError("episodes.per_shard times the number of shards is 1: a policy needs at least 2 episodes")
     seed = seed_for(experiment, "policy")
     drawer = drawer_for(experiment.policy, inputs.one("segmenter"), inputs.root)
-    policy, curve = train(recordings, experiment.policy, ablation=name, seed=seed, progress=progress, drawer=drawer)
+    policy, curve = train(
+        recordings,
+        experiment.policy,
+        ablation=name,
+        seed=seed,
+        progress=progress,
+        drawer=drawer,
+        place=inputs.root / UNFINISHED / name,
+    )
     policy.save(out)
     curve.to_parquet(out / CURVE, index=False)
     last = curve.groupby("name")["value"].last()
@@ -102,10 +114,12 @@ def train(
     seed: int,
     progress: Progress,
     drawer: MaskDrawer | None = None,
+    place: Path | None = None,
 ) -> tuple[TrainedPolicy, pd.DataFrame]:
     """A trained policy and its curve (step, name, value).
 
-    ``drawer`` makes the masks for an eye that is shown masks.
+    ``drawer`` makes the masks for an eye that is shown masks. ``place`` is a folder of this training's own, where it
+    goes on from if it is stopped; the policy is the same as of a training that was not.
     """
     if drawer is not None and ABLATIONS[ablation].uses_sight:
         recordings = drawer.draw(recordings, progress)
@@ -130,21 +144,31 @@ def train(
         image_encoder=params.image_encoder,
         sound_encoder=params.sound_encoder,
     )
-    with torch.random.fork_rng():
+    going_on: AbstractContextManager[Path | None] = nullcontext()
+    if place is not None:
+        going_on = unfinished(place, origin_of(recordings, params, ablation, seed))
+    with torch.random.fork_rng(), going_on as checkpoints:
         torch.manual_seed(seed)
         training = Training(PolicyNetwork(config, Normaliser.fit(windows)), params)
         recorder = _Recorder(progress, params.steps)
         trainer = trainer_for(
             params.steps,
-            callbacks=[_averaging(params.ema), recorder],
+            callbacks=[_averaging(params.ema), recorder, *([] if checkpoints is None else [_Checkpoints(checkpoints)])],
             precision=params.precision,
             val_check_interval=max(1, params.steps // _VALIDATIONS),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             deterministic="warn",
         )
-        drawn = _Drawn(windows, params, seed, config)
-        trainer.fit(training, drawn, _HeldOut(unseen, params.batch, seed))
+        drawn = _Drawn(windows, params, seed, config, done=lambda: trainer.global_step)
+        last = None if checkpoints is None else checkpoints / _LAST
+        trainer.fit(
+            training,
+            drawn,
+            _HeldOut(unseen, params.batch, seed),
+            ckpt_path=last if last is not None and last.is_file() else None,
+            weights_only=False,
+        )
     policy = TrainedPolicy(training.network.cpu(), drawer.segmenter if drawer is not None else None)
     return policy, pd.DataFrame(recorder.rows, columns=["step", "name", "value"])
 
@@ -156,6 +180,7 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.network = network
         self._params = params
+        self._chance: dict[str, Any] | None = None
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         losses = self.network.losses(batch, draws=_DRAWS)
@@ -192,17 +217,37 @@ class Training(lightning.LightningModule):
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["chance"] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._chance = checkpoint["chance"]
+
+    def on_train_start(self) -> None:
+        if self._chance is not None:
+            torch.set_rng_state(self._chance["cpu"])
+            if self._chance["cuda"]:
+                torch.cuda.set_rng_state_all(self._chance["cuda"])
+
 
 class _Drawn:
-    """Augmented training batches, one per step, the same for the same seed."""
+    """Augmented training batches, one per step that is not done yet; the same for the same seed."""
 
-    def __init__(self, windows: Windows, params: PolicyParams, seed: int, config: PolicyConfig) -> None:
-        self._windows, self._params, self._seed = windows, params, seed
+    def __init__(
+        self, windows: Windows, params: PolicyParams, seed: int, config: PolicyConfig, done: Callable[[], int]
+    ) -> None:
+        self._windows, self._params, self._seed, self._done = windows, params, seed, done
         self._images, self._sound = config.uses_sight and not config.sees_masks, config.uses_sound
 
     def __iter__(self) -> Iterator[WindowBatch]:
         rng = np.random.default_rng(self._seed)
-        for step in range(self._params.steps):
+        done = self._done()
+        for _ in range(done):
+            self._windows.skip_batch(self._params.batch, rng)
+        for step in range(done, self._params.steps):
             batch = self._windows.random_batch(self._params.batch, rng)
             chance = np.random.default_rng((self._seed, step))
             yield augmented(batch, chance, images=self._images, sound=self._sound)
@@ -231,6 +276,26 @@ class _HeldOut:
         return iter(self._batches)
 
 
+class _Checkpoints(Callback):
+    """Keeps the newest state, after a step or its validation: one that is due then would be left out afterwards."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % trainer.val_check_batch:
+            self._keep(trainer)
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self._keep(trainer)
+
+    def _keep(self, trainer: lightning.Trainer) -> None:
+        if trainer.global_step % _CHECKPOINT_EVERY == 0:
+            trainer.save_checkpoint(self._folder / _LAST)
+
+
 def _averaging(decay: float) -> WeightAveraging:
     """Exponential moving average of the weights; short runs forget their random start faster."""
 
@@ -248,6 +313,12 @@ class _Recorder(Callback):
         self.rows: list[tuple[int, str, float]] = []
         self._progress, self._steps = progress, steps
         self._recent: list[float] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "recent": self._recent}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self._recent = list(state_dict["rows"]), list(state_dict["recent"])
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -22,6 +22,7 @@ from multigen_core.evaluation.trials import Job, poured, trial_row
 from multigen_core.experiment import Experiment, seed_for
 from multigen_core.policy.drawn_masks import SEGMENTER, MaskDrawer, drawer_for
 from multigen_core.policy.train import ABLATIONS, CURVE, train
+from multigen_core.policy.unfinished import UNFINISHED
 from multigen_core.progress import Progress, Silent, TerminalProgress
 from multigen_core.stages import code_version, output_of, stage_named
 from multigen_core.storage import MANIFEST, file_sha256, finished, output_folder, replace_text, write_json
@@ -127,6 +128,7 @@ class Study:
             seed=seed_for(self.experiment, "study", "policy", training.seed),
             progress=Silent(),
             drawer=self._drawer(),
+            place=self.root / UNFINISHED / f"study-{training.name}",
         )
         with output_folder(self.training_folder(training)) as out:
             policy.save(out)

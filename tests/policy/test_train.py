@@ -14,9 +14,11 @@ from multigen_core.experiment import Experiment, EyeName
 from multigen_core.experiment import Policy as PolicyParams
 from multigen_core.masks.unet import PocketUNet, save_unet
 from multigen_core.params import load
+from multigen_core.policy import train as training
 from multigen_core.policy.train import ABLATIONS, CURVE, run, train
 from multigen_core.policy.trained import load_policy
-from multigen_core.progress import Silent
+from multigen_core.policy.unfinished import origin_of, unfinished
+from multigen_core.progress import Progress, Silent
 from multigen_core.records import ACTION_SPEC, Observation, Summary
 from multigen_core.stages import Inputs
 from multigen_core.storage import file_sha256
@@ -161,7 +163,8 @@ def test_same_seed_same_bytes(experiment: Experiment, shards: tuple[Path, ...], 
     hashes = []
     for name in ("first", "again"):
         run_stage(experiment, shards, "vision_audio", tmp_path / name)
-        hashes.append({path.name: file_sha256(path) for path in sorted((tmp_path / name).iterdir())})
+        files = [path for path in sorted((tmp_path / name).iterdir()) if path.is_file()]
+        hashes.append({path.name: file_sha256(path) for path in files})
     assert hashes[0] == hashes[1]
     other = dataclasses.replace(experiment, seed=experiment.seed + 1)
     run_stage(other, shards, "vision_audio", tmp_path / "other")
@@ -182,3 +185,50 @@ def test_interrupt_reaches_the_caller(experiment: Experiment) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train(obey_the_loud(4, 8), experiment.policy, ablation="vision", seed=0, progress=Impatient())
+
+
+@pytest.mark.parametrize(("stopped_at", "every"), [(3, 2), (8, 3), (10, 3), (11, 4)])
+def test_a_stopped_training_goes_on_to_the_same_policy(
+    experiment: Experiment, stopped_at: int, every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedOnce(Listener):
+        def update(self, done: int, total: int, what: str = "") -> None:
+            super().update(done, total, what)
+            if done == stopped_at and self.done.count((done, total)) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_REPORT_EVERY", 1)
+    monkeypatch.setattr(training, "_CHECKPOINT_EVERY", every)
+    params, progress = dataclasses.replace(experiment.policy, steps=12), StoppedOnce()
+
+    def trained(name: str, progress: Progress) -> pd.DataFrame:
+        policy, curve = train(
+            obey_the_loud(4, 20), params, ablation="vision_audio", seed=0, progress=progress, place=tmp_path / "place"
+        )
+        (tmp_path / name).mkdir()
+        policy.save(tmp_path / name)
+        return curve
+
+    whole = trained("whole", Silent())
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped", progress)
+    first = len(progress.done)
+    resumed = trained("resumed", progress)
+    assert progress.done[first][0] == every * ((stopped_at - 1) // every) + 1  # the step after the last checkpoint
+    pd.testing.assert_frame_equal(whole, resumed)
+    weights = [file_sha256(tmp_path / name / "weights.safetensors") for name in ("whole", "resumed")]
+    assert weights[0] == weights[1]
+    assert not (tmp_path / "place").exists()
+
+
+def test_what_another_training_left_is_not_gone_on_from(tmp_path: Path) -> None:
+    recordings = obey_the_loud(2, 8)
+    with pytest.raises(KeyboardInterrupt), unfinished(tmp_path / "place", origin_of(recordings, "a")) as place:
+        (place / "last.ckpt").touch()
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), unfinished(tmp_path / "place", origin_of(recordings, "a")) as place:
+        assert (place / "last.ckpt").is_file()
+        raise KeyboardInterrupt
+    quieter = [dataclasses.replace(one, waveform=0.5 * one.waveform) for one in recordings]
+    with unfinished(tmp_path / "place", origin_of(quieter, "a")) as place:
+        assert not (place / "last.ckpt").exists()
