@@ -187,14 +187,21 @@ def test_interrupt_reaches_the_caller(experiment: Experiment) -> None:
         train(obey_the_loud(4, 8), experiment.policy, ablation="vision", seed=0, progress=Impatient())
 
 
-@pytest.mark.parametrize(("stopped_at", "every"), [(3, 2), (8, 3), (10, 3), (11, 4)])
+@pytest.mark.parametrize(
+    ("stopped_at", "every", "during"), [(3, 2, "step"), (8, 3, "step"), (11, 4, "step"), (6, 3, "validation")]
+)
 def test_a_stopped_training_goes_on_to_the_same_policy(
-    experiment: Experiment, stopped_at: int, every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, stopped_at: int, every: int, during: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StoppedOnce(Listener):
         def update(self, done: int, total: int, what: str = "") -> None:
             super().update(done, total, what)
-            if done == stopped_at and self.done.count((done, total)) == 1:
+            if during == "step" and done == stopped_at and self.done.count((done, total)) == 1:
+                raise KeyboardInterrupt
+
+        def metric(self, name: str, value: float, step: int) -> None:
+            super().metric(name, value, step)
+            if during == "validation" and name != "train_loss" and self.metrics[name] == [2, 4, stopped_at]:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "_REPORT_EVERY", 1)
