@@ -180,6 +180,9 @@ class Windows:
         """Leaves ``rng`` as :meth:`random_batch` would."""
         self._drawn(size, rng)
 
-    def _drawn(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _drawn(
+        self, size: int, rng: np.random.Generator
+    ) -> tuple[Int64[np.ndarray, " B"], Float64[np.ndarray, " B"], Float64[np.ndarray, " B"]]:
+        """Steps, and the lags [s] of camera and of microphone."""
         camera_lag_s, microphone_lag_s = rng.uniform(*LATENCY_S, (2, size))
         return rng.integers(len(self), size=size), camera_lag_s, microphone_lag_s
